@@ -1,0 +1,26 @@
+"""Runs before the first cell: the library is hidden until the notebook's own `%pip` line asks for it."""
+import os, shlex, sys
+from importlib.machinery import PathFinder
+
+from IPython import get_ipython
+
+asked = []
+
+
+class Finder(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name == "bss_gan" and not asked: return None
+        return super().find_spec(name, path, target)
+
+
+def pip(line):
+    "Stands in for `%pip`: the library comes from the folder COLAB_PACKAGES, and nothing else can be had."
+    packages = [word for word in shlex.split(line)[1:] if word[0] != "-"]
+    assert [package.split(" @ ")[0] for package in packages] == ["bss_gan"], f"%pip {line}"
+    asked.extend(packages)
+    sys.path.insert(0, os.environ["COLAB_PACKAGES"])
+
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Finder
+get_ipython().register_magic_function(pip)

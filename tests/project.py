@@ -1,0 +1,48 @@
+"""What several test files need to know about the project."""
+import configparser, os, shutil, subprocess, sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+NBS = ROOT / "nbs"
+NOTEBOOKS = sorted(path for path in NBS.rglob("*.ipynb") if not any(part[0] in "._" for part in path.relative_to(NBS).parts))
+SHARED_DATA = Path(os.environ.get("BSS_GAN_DATA", ROOT.parent / "shared" / "data"))
+NO_DATA = "the shared radiographs are absent"
+
+
+def settings():
+    "settings.ini as a mapping, with `%(user)s` and the like filled in."
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "settings.ini", encoding="utf-8")
+    return parser["DEFAULT"]
+
+
+def name(notebook):
+    "The notebook's path below nbs, which names it in the test report."
+    return notebook.relative_to(NBS).as_posix()
+
+
+def run(*command, cwd=None, env=None, status=0, timeout=300):
+    "Runs a command and returns its finished process; fails with its output if the exit status is another one."
+    done = subprocess.run([str(part) for part in command], cwd=cwd, env={**os.environ, **(env or {})},
+                          capture_output=True, text=True, timeout=timeout)
+    assert done.returncode == status, (
+        f"exit status {done.returncode}, not {status}: {' '.join(map(str, command))}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+def python(*arguments, **options):
+    "Runs this Python in a process of its own, as `run` does."
+    return run(sys.executable, *arguments, **options)
+
+
+def tool(command):
+    "The path of a command installed beside this Python."
+    return Path(sys.executable).parent / command
+
+
+def copy_project(folder):
+    "Copies the notebooks, the package and their settings, and returns the copy."
+    ignore = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+    for part in ("nbs", "bss_gan"): shutil.copytree(ROOT / part, folder / part, ignore=ignore)
+    for part in ("settings.ini", "pyproject.toml"): shutil.copy(ROOT / part, folder / part)
+    return folder
