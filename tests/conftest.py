@@ -2,7 +2,7 @@
 import os, shutil
 
 import pytest
-from project import NO_DATA, ROOT, SHARED_DATA, copy_project, python, run
+from project import COMMAND, NO_DATA, ROOT, SHARED_DATA, copy_project, python, run
 
 
 @pytest.fixture(scope="session")
@@ -10,6 +10,23 @@ def shared_data():
     "The folder of real radiographs, which are not redistributed; tests that need it skip without it."
     if not SHARED_DATA.is_dir(): pytest.skip(f"{NO_DATA}: {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory):
+    "A source|target folder of small simulated films."
+    from bss_gan.simulation import write_pairs
+    folder = tmp_path_factory.mktemp("pairs")
+    write_pairs(folder, n=10, size=128)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(pairs, tmp_path_factory):
+    "The run folder of a short training of the seed preset, by the command."
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    run(*COMMAND, "train", "--data", pairs, "--out", folder, "--preset", "seed", "--epochs", "3")
+    return folder
 
 
 @pytest.fixture(scope="session")

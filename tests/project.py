@@ -7,6 +7,7 @@ NBS = ROOT / "nbs"
 NOTEBOOKS = sorted(path for path in NBS.rglob("*.ipynb") if not any(part[0] in "._" for part in path.relative_to(NBS).parts))
 SHARED_DATA = Path(os.environ.get("BSS_GAN_DATA", ROOT.parent / "shared" / "data"))
 NO_DATA = "the shared radiographs are absent"
+COMMAND = (sys.executable, "-m", "bss_gan")
 
 
 def settings():
@@ -21,11 +22,11 @@ def name(notebook):
     return notebook.relative_to(NBS).as_posix()
 
 
-def run(*command, cwd=None, env=None, status=0, timeout=300):
-    "Runs a command and returns its finished process; fails with its output if the exit status is another one."
-    done = subprocess.run([str(part) for part in command], cwd=cwd, env={**os.environ, **(env or {})},
-                          capture_output=True, text=True, timeout=timeout)
-    assert done.returncode == status, (
+def run(*command, status=0, env=None, timeout=300, **options):
+    "Runs a command and returns its finished process; fails with its output if it ends in another status (None: any will do)."
+    done = subprocess.run([str(part) for part in command], env={**os.environ, **(env or {})}, timeout=timeout,
+                          capture_output=True, text=True, **options)
+    assert status is None or done.returncode == status, (
         f"exit status {done.returncode}, not {status}: {' '.join(map(str, command))}\n{done.stdout}\n{done.stderr}")
     return done
 

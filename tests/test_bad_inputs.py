@@ -1,0 +1,238 @@
+"""Bad images and folders, by the numbers of the list of faults that the design keeps.
+
+Every broken file is written for real. One run of the command gets all images at once, so that each test also shows that
+the others do not keep a film from being done."""
+import ctypes, shutil, unicodedata
+
+import cv2, numpy as np, pytest
+from PIL import Image
+from project import COMMAND, run
+
+from bss_gan.core import BadImage, example_film, find_images, read_film
+from bss_gan.data import BadFolder, Leak, find_pairs, load_pairs, split_by_case
+
+GREY = cv2.resize(cv2.imread(str(example_film()), cv2.IMREAD_UNCHANGED), (160, 160), interpolation=cv2.INTER_AREA)
+PNG = cv2.imencode(".png", GREY)[1].tobytes()
+
+
+def write(path, pixels):
+    assert cv2.imwrite(str(path), pixels)
+
+
+def save(path, image, **options):
+    image.save(path, **options)
+
+
+def turned(path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera lay on its side
+    Image.fromarray(GREY[:120]).save(path, exif=exif)
+
+
+def not_finite(path):
+    pixels = GREY / np.float32(255)
+    pixels[7, 7] = np.nan
+    write(path, pixels)
+
+
+# number in the list: file name, how it is made
+REFUSED = [
+    (3, "empty.png", lambda path: path.write_bytes(b"")),
+    (4, "truncated.png", lambda path: path.write_bytes(PNG[:len(PNG) // 2])),
+    (8, "notes.png", lambda path: path.write_text("Patient asked to come back on Monday.")),
+    (12, "colour.png", lambda path: write(path, cv2.applyColorMap(GREY, cv2.COLORMAP_JET))),
+    (13, "rgba.png", lambda path: write(path, np.dstack([GREY, GREY, GREY, GREY // 2]))),
+    (13, "grey_alpha.png", lambda path: save(path, Image.merge("LA", [Image.fromarray(GREY)] * 2))),
+    (14, "palette.png", lambda path: save(path, Image.fromarray(GREY).convert("P"))),
+    (15, "one_bit.png", lambda path: save(path, Image.fromarray(GREY).convert("1"))),
+    (17, "pages.tif", lambda path: save(path, Image.fromarray(GREY), save_all=True, append_images=[Image.fromarray(GREY)])),
+    (18, "constant.png", lambda path: write(path, np.full_like(GREY, 7))),
+    (19, "nan.tif", not_finite),
+    (20, "dot.png", lambda path: write(path, GREY[:1, :1])),
+]
+
+# number in the list: file name, how it is made, height and width of the result, its depth
+ACCEPTED = [
+    (9, "jpeg_data.png", lambda path: path.write_bytes(cv2.imencode(".jpg", GREY)[1].tobytes()), (160, 160), 8),
+    (10, "deep.png", lambda path: write(path, np.uint16(GREY) * 257 + np.arange(160, dtype=np.uint16)), (160, 160), 16),
+    (11, "equal_channels.png", lambda path: write(path, np.dstack([GREY] * 3)), (160, 160), 8),
+    (16, "turned.jpg", turned, (160, 120), 8),
+    (20, "small.png", lambda path: write(path, cv2.resize(GREY, (40, 40))), (40, 40), 8),
+    (21, "odd.png", lambda path: write(path, cv2.resize(GREY, (101, 157))), (157, 101), 8),
+    (21, "wide.png", lambda path: write(path, cv2.resize(GREY, (1203, 64))), (64, 1203), 8),
+]
+refused = pytest.mark.parametrize("file, make", [pytest.param(*rest, id=f"{number}-{rest[0]}") for number, *rest in REFUSED])
+accepted = pytest.mark.parametrize(
+    "file, make, shape, depth", [pytest.param(*rest, id=f"{number}-{rest[0]}") for number, *rest in ACCEPTED])
+
+
+def obey_permissions():
+    "Takes from root the power to read what it may not; anybody else has none to lose."
+    for power in (1, 2): ctypes.CDLL(None).prctl(24, power, 0, 0, 0)
+
+
+@pytest.fixture(scope="module")
+def batch(trained, tmp_path_factory):
+    "All images above in one folder, an unreadable one and a good one, and what the command made of them."
+    folder = tmp_path_factory.mktemp("batch")
+    (folder / "in").mkdir()
+    for _, file, make, *_ in REFUSED + ACCEPTED: make(folder / "in" / file)
+    for file in ("good.png", "locked.png"): write(folder / "in" / file, GREY)
+    (folder / "in/locked.png").chmod(0)
+    done = run(*COMMAND, "suppress", "in", "--out", "out", "--weights", trained, cwd=folder, status=1, preexec_fn=obey_permissions)
+    done.folder = folder / "out"
+    return done
+
+
+@refused
+def test_refused_image_raises(file, make, tmp_path):
+    make(tmp_path / file)
+    with pytest.raises(BadImage, match=file): read_film(tmp_path / file)
+
+
+@refused
+def test_refused_image_is_named_and_leaves_no_output(file, make, batch):
+    assert file in batch.stderr
+    assert not list(batch.folder.glob(f"*{file.split('.')[0]}*"))
+
+
+@accepted
+def test_accepted_image_is_read(file, make, shape, depth, tmp_path):
+    make(tmp_path / file)
+    film = read_film(tmp_path / file)
+    assert (film.xray.shape, film.xray.dtype, film.depth) == ((*shape, 1), np.float32, depth)
+    assert 0 <= film.xray.min() < film.xray.max() <= 1
+    assert bool(film.notes) == (file in {"jpeg_data.png", "turned.jpg"})
+    if depth == 16: assert len(np.unique(film.xray)) > 256
+
+
+@accepted
+def test_accepted_image_is_suppressed_in_its_own_size_and_depth(file, make, shape, depth, batch):
+    result = cv2.imread(str((batch.folder / file).with_suffix(".png")), cv2.IMREAD_UNCHANGED)
+    assert (result.shape, result.dtype) == (shape, np.uint8 if depth == 8 else np.uint16)
+
+
+def test_one_bad_film_does_not_keep_the_others(batch):
+    assert {path.name for path in batch.folder.glob("*.png")} >= {"good.png"}
+    assert not [path for path in batch.folder.rglob("*") if "part" in path.name]
+    assert "Traceback" not in batch.stdout + batch.stderr
+
+
+# Folders
+
+def pair_folder(folder, sources, targets=None):
+    "A source|target folder with simple films of the given names."
+    for side, names in (("source", sources), ("target", sources if targets is None else targets)):
+        (folder / side).mkdir(parents=True)
+        for name in names: write(folder / side / name, GREY if side == "source" else GREY // 2)
+    return folder
+
+
+def problems(report):
+    return {(problem.kind, problem.path.name) for problem in report.problems}
+
+
+@pytest.mark.parametrize("state", ["missing", "empty"])
+def test_45_missing_or_empty_folder(state, tmp_path):
+    folder = tmp_path / state
+    if state == "empty": folder.mkdir()
+    with pytest.raises(BadFolder, match=state): find_pairs(folder)
+    done = run(*COMMAND, "train", "--data", folder, "--out", tmp_path / "run", status=None)
+    assert done.returncode in (1, 2) and state in done.stderr and "Traceback" not in done.stderr
+    done = run(*COMMAND, "suppress", folder, "--out", tmp_path / "out", status=None)
+    assert done.returncode in (1, 2) and state in done.stderr and "Traceback" not in done.stderr
+
+
+def test_46_unpaired_films_are_all_listed(tmp_path):
+    report = find_pairs(pair_folder(tmp_path, ["a.png", "b.png", "c.png"], ["a.png", "d.png"]))
+    assert len(report.pairs) == 1
+    assert problems(report) == {("unpaired", "b.png"), ("unpaired", "c.png"), ("unpaired", "d.png")}
+    for name in ("b.png", "c.png", "d.png"): assert name in str(report)
+
+
+def test_47_names_that_differ_in_case_or_extension(tmp_path):
+    report = find_pairs(pair_folder(tmp_path, ["A.png", "b.png"], ["a.PNG", "b.jpg"]))
+    assert [pair.source.name for pair in report.pairs] == ["A.png", "b.png"]
+    assert problems(report) == {("name", "A.png"), ("name", "b.png")}
+
+
+def test_48_pair_of_different_size(tmp_path):
+    folder = pair_folder(tmp_path, ["a.png", "b.png"])
+    write(folder / "target/b.png", GREY[:150])
+    report = find_pairs(folder)
+    assert ([pair.source.name for pair in report.pairs], problems(report)) == (["a.png"], {("size", "b.png")})
+    xray, soft = load_pairs(find_pairs(folder, resize_pairs=True).pairs, size=64)
+    assert xray.shape == soft.shape == (2, 64, 64, 1)
+
+
+def test_49_source_and_target_the_same_bytes(tmp_path):
+    folder = pair_folder(tmp_path, ["a.png", "b.png"])
+    shutil.copy(folder / "source/b.png", folder / "target/b.png")
+    assert problems(find_pairs(folder)) == {("same bytes", "b.png")}
+
+
+def test_50_copy_left_by_drive(tmp_path):
+    report = find_pairs(pair_folder(tmp_path, ["img.png", "img (1).png"]))
+    assert [pair.source.name for pair in report.pairs] == ["img.png"]
+    assert problems(report) == {("copy", "img (1).png")}
+
+
+def test_51_hidden_and_system_files(tmp_path):
+    folder = pair_folder(tmp_path, ["a.png"])
+    hidden = [".DS_Store", "Thumbs.db", "._a.png"]
+    for name in hidden: (folder / "source" / name).write_bytes(b"\0")
+    report = find_pairs(folder)
+    assert (len(report.pairs), report.problems, len(report.ignored)) == (1, (), 3)
+    assert [path.name for path in find_images(folder / "source")[0]] == ["a.png"]
+    assert "3 hidden or system files" in str(report)
+
+
+def test_52_names_beyond_ascii(tmp_path, trained):
+    composed, decomposed = (unicodedata.normalize(form, "Thorax Müller é.png") for form in ("NFC", "NFD"))
+    folder = pair_folder(tmp_path / "Röntgen Bilder", [composed, "胸部 X線.png"], [decomposed, "胸部 X線.png"])
+    report = find_pairs(folder)
+    assert (len(report.pairs), report.problems) == (2, ())
+    run(*COMMAND, "suppress", folder / "source", "--out", tmp_path / "entknöchert", "--weights", trained)
+    assert {path.name for path in (tmp_path / "entknöchert").glob("*.png")} == {composed, "胸部 X線.png"}
+
+
+def test_55_two_films_with_one_output_name(tmp_path, trained):
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "a.jpg", "b.png"): write(tmp_path / "in" / name, GREY)
+    done = run(*COMMAND, "suppress", "in", "--out", "out", "--weights", trained, cwd=tmp_path, status=1)
+    assert "a.png" in done.stderr and "a.jpg" in done.stderr
+    assert (tmp_path / "out/b.png").is_file()
+
+
+def test_56_unreadable_file(batch, tmp_path):
+    assert "locked.png" in batch.stderr and not (batch.folder / "locked.png").exists()
+    (tmp_path / "film.png").symlink_to("film.png")  # a link to itself cannot be read by anybody, not even root
+    with pytest.raises(BadImage, match="film.png"): read_film(tmp_path / "film.png")
+
+
+def test_57_file_that_vanishes_half_way(tmp_path):
+    folder = pair_folder(tmp_path, ["a.png", "b.png"])
+    pairs = find_pairs(folder).pairs
+    (folder / "source/b.png").unlink()
+    with pytest.raises(BadFolder, match="b.png"): load_pairs(pairs, size=64)
+
+
+def test_58_output_folder_inside_the_input_folder(tmp_path, trained):
+    (tmp_path / "in").mkdir()
+    write(tmp_path / "in/a.png", GREY)
+    before = (tmp_path / "in/a.png").read_bytes()
+    for out in ("in", "in/out"):
+        done = run(*COMMAND, "suppress", "in", "--out", out, "--weights", trained, cwd=tmp_path, status=None)
+        assert done.returncode in (1, 2) and "Traceback" not in done.stderr
+    assert (tmp_path / "in/a.png").read_bytes() == before
+    assert [path.name for path in (tmp_path / "in").iterdir()] == ["a.png"]
+
+
+def test_63_one_patient_in_training_and_validation(tmp_path):
+    for part in ("train", "val"):
+        for side in ("JSRT", "BSE_JSRT"):
+            (tmp_path / part / side).mkdir(parents=True)
+            for name in ("JPCLN001_0.png", f"JPCNN00{len(part)}_0.png"): write(tmp_path / part / side / name, GREY)
+    with pytest.raises(Leak, match="JPCLN001"): split_by_case(find_pairs(tmp_path).pairs)
+    done = run(*COMMAND, "train", "--data", tmp_path, "--out", tmp_path / "run", status=1)
+    assert "JPCLN001" in done.stderr and not (tmp_path / "run/generator.weights.h5").exists()

@@ -1,0 +1,74 @@
+"""What is saved in one process is the same in another one, and a killed training goes on as if nothing had happened."""
+import random, signal, subprocess, time
+
+import numpy as np, pytest
+from project import COMMAND, python, run
+
+SAVE = """
+import sys, numpy as np, keras
+from bss_gan.core import set_seed
+from bss_gan.export import save_network
+from bss_gan.model import PRESETS, build_discriminator, build_generator
+preset, folder = sys.argv[1:]
+set_seed(3)
+film = np.random.default_rng(0).random((2, 64, 64, 1), np.float32)
+for name, build in (("generator", build_generator), ("discriminator", build_discriminator)):
+    network = build(PRESETS[preset])
+    np.save(f"{folder}/{name}.npy", network([film] * len(network.inputs)))
+    save_network(network, PRESETS[preset], f"{folder}/{name}")
+"""
+
+LOAD = """
+import sys, numpy as np
+from bss_gan.export import load_network
+film = np.random.default_rng(0).random((2, 64, 64, 1), np.float32)
+for name in ("generator", "discriminator"):
+    network = load_network(f"{sys.argv[1]}/{name}")
+    difference = np.abs(network([film] * len(network.inputs)) - np.load(f"{sys.argv[1]}/{name}.npy")).max()
+    print(name, difference)
+"""
+
+
+@pytest.mark.parametrize("preset", ["seed", "residual"])
+def test_networks_are_equal_in_a_fresh_process(preset, tmp_path):
+    python("-c", SAVE, preset, tmp_path)
+    assert python("-c", LOAD, tmp_path).stdout.split() == ["generator", "0.0", "discriminator", "0.0"]
+
+
+def weights(run_folder):
+    "Every array of both networks of a run, by name."
+    import h5py
+    arrays = {}
+    for network in ("generator", "discriminator"):
+        with h5py.File(run_folder / f"{network}.weights.h5") as file:
+            file.visititems(lambda name, item: arrays.update({(network, name): item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return arrays
+
+
+def test_training_killed_at_a_random_moment_resumes_to_the_same_weights(pairs, trained, tmp_path):
+    train = [*COMMAND, "train", "--data", pairs, "--out", tmp_path / "run", "--preset", "seed", "--epochs", "3"]
+    process = subprocess.Popen(list(map(str, train)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not any((tmp_path / "run/checkpoints").glob("*")):
+        assert process.poll() is None, "training ended before its first checkpoint"
+        time.sleep(0.01)
+    moment = random.uniform(0, 1)
+    time.sleep(moment)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL, f"training was over after {moment:.2f} s: train longer"
+    run(*train, "--resume")
+    resumed, uninterrupted = weights(tmp_path / "run"), weights(trained)
+    assert resumed.keys() == uninterrupted.keys()
+    assert [name for name in resumed if not np.array_equal(resumed[name], uninterrupted[name])] == [], f"killed after {moment:.2f} s"
+
+
+def test_resume_without_a_checkpoint_is_an_error(pairs, tmp_path):
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    train = [*COMMAND, "train", "--data", pairs, "--out", tmp_path / "run", "--preset", "seed", "--epochs", "3"]
+    assert "checkpoint" in run(*train, "--resume", status=1).stderr
+
+
+def test_resume_with_other_settings_is_refused(pairs, trained):
+    before = (trained / "generator.weights.h5").read_bytes()
+    done = run(*COMMAND, "train", "--data", pairs, "--out", trained, "--preset", "residual", "--epochs", "3", "--resume", status=1)
+    assert "preset" in done.stderr
+    assert (trained / "generator.weights.h5").read_bytes() == before
