@@ -28,8 +28,9 @@ notebook.cells = [cell for cell in notebook.cells if not re.search(r"^#\|\s*hide
 for cell in notebook.cells:
     if cell.cell_type == "code": cell.source = re.sub(r"^#\|.*\n?", "", cell.source, flags=re.M)
 
+notebook.metadata["language_info"] = {"name": "python"}
 text, resources = MarkdownExporter().from_notebook_node(notebook)
 if resources["outputs"]:
     sys.exit("index.ipynb: keep its pictures in nbs/images and link to them, else the README loses them")
 text = re.sub(r"\]\((?![a-z]+:|#)([^)]+)\)", absolute, text)
-sys.stdout.buffer.write((text.strip() + "\n").encode())
+sys.stdout.buffer.write((re.sub(r"\n{3,}", "\n\n", text).strip() + "\n").encode())
