@@ -105,6 +105,17 @@ def test_a_notebook_needs_no_nbdev(notebook):
 
 
 @every_notebook
+def test_imports_stand_in_cells_of_their_own(notebook):
+    # To document a module, nbdev runs the exported cells and those with an import: nothing else may stand in them.
+    mixed = []
+    for cell in nbformat.read(notebook, 4).cells:
+        if cell.cell_type != "code" or re.match(r"#\|\s*export", cell.source) or "find_spec" in cell.source: continue
+        kinds = {type(node) for node in ast.walk(ast.parse(re.sub(r"^\s*[%!].*", "", cell.source, flags=re.M)))}
+        if kinds & {ast.Import, ast.ImportFrom} and kinds & {ast.Expr, ast.Assign}: mixed.append(cell.source)
+    assert mixed == []
+
+
+@every_notebook
 def test_exported_cells_stay_small(notebook):
     cells = [cell.source.splitlines()[1:] for cell in nbformat.read(notebook, 4).cells if re.match(r"#\|\s*export", cell.source)]
     assert [(len(lines), lines[0]) for lines in cells if len(lines) > 40] == []
