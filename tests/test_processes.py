@@ -48,14 +48,16 @@ def weights(run_folder):
 def test_training_killed_at_a_random_moment_resumes_to_the_same_weights(pairs, trained, tmp_path):
     train = [*COMMAND, "train", "--data", pairs, "--out", tmp_path / "run", "--preset", "seed", "--epochs", "3"]
     process = subprocess.Popen(list(map(str, train)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not any((tmp_path / "run/checkpoints").glob("*")):
-        assert process.poll() is None, "training ended before its first checkpoint"
+    while not (tmp_path / "run/history.csv").exists():
+        assert process.poll() is None, "training ended before its first epoch"
         time.sleep(0.01)
     moment = random.uniform(0, 1)
     time.sleep(moment)
     process.kill()
     assert process.wait() == -signal.SIGKILL, f"training was over after {moment:.2f} s: train longer"
     run(*train, "--resume")
+    rows = (tmp_path / "run/history.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == ["1", "2", "3"], f"killed after {moment:.2f} s"
     resumed, uninterrupted = weights(tmp_path / "run"), weights(trained)
     assert resumed.keys() == uninterrupted.keys()
     assert [name for name in resumed if not np.array_equal(resumed[name], uninterrupted[name])] == [], f"killed after {moment:.2f} s"
