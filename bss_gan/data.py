@@ -400,7 +400,19 @@ def _read_window(films, x, y, zoom, angle, mirror, crop):
         interpolation="BILINEAR", fill_mode="REFLECT")
     return tf.ensure_shape(window, [None, crop, crop, 1])
 
-# %% ../nbs/01_data.ipynb #4ec8a4ad
+# %% ../nbs/01_data.ipynb #64e3b521
+def _window(films, seed, crop, side, augment):
+    "One (xray, soft) window: the whole film, a random crop, or an augmented one."
+    import tensorflow as tf
+
+    if augment:
+        return augment_pair(*films, seed, crop or side)
+    if crop is None:
+        return films
+    both = tf.image.stateless_random_crop(tf.stack(films), [2, crop, crop, 1], seed)
+    return both[0], both[1]
+
+# %% ../nbs/01_data.ipynb #b8a04664
 def make_dataset(
     xray,                     # (N, H, W, 1) float32 in [0, 1]
     soft,                     # (N, H, W, 1) float32 in [0, 1]
@@ -430,18 +442,6 @@ def make_dataset(
 
     data = tf.data.Dataset.from_tensor_slices(order.astype(np.int32))
     return data.map(window, num_parallel_calls=workers, deterministic=True).batch(batch).prefetch(2)
-
-
-def _window(films, seed, crop, side, augment):
-    "One (xray, soft) window: the whole film, a random crop, or an augmented one."
-    import tensorflow as tf
-
-    if augment:
-        return augment_pair(*films, seed, crop or side)
-    if crop is None:
-        return films
-    both = tf.image.stateless_random_crop(tf.stack(films), [2, crop, crop, 1], seed)
-    return both[0], both[1]
 
 # %% ../nbs/01_data.ipynb #00aed12e
 def _prepare_batch(pairs, size):
