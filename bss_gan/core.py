@@ -141,15 +141,15 @@ def read_film(
     bone_dark = looks_bone_dark(xray) if polarity == "auto" else polarity == "dark"
     return Film(1 - xray if bone_dark else xray, Path(path), 8 if white == 255 else 16, 65535 if white == 1 else white, bone_dark, notes)
 
-# %% ../nbs/00_core.ipynb #8b337e51
+# %% ../nbs/00_core.ipynb #fa854982
 @contextmanager
 def atomic_path(
     path: str | os.PathLike,  # the final name; its folder is made if it is missing
-):                            # yields a temporary path with the same suffix in the same folder
+):                            # yields a temporary path with the same ending in the same folder
     "Renames the yielded file to its final name if the block succeeds, and removes it if not."
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem[:80]}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
+    part = path.with_name(f".{uuid.uuid4().hex[:8]}.part.{path.name[-200:]}")
     try:
         yield part
         os.replace(part, path)
@@ -173,7 +173,7 @@ def write_film(
         part.write_bytes(data)
     return Path(path)
 
-# %% ../nbs/00_core.ipynb #bfe722a5
+# %% ../nbs/00_core.ipynb #bce03d30
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm"}
 
 
@@ -186,7 +186,7 @@ def find_images(
         entries = sorted(p for p in root.iterdir() if not p.is_dir())
     except OSError as error:
         raise BadInput(f"{folder}: cannot be listed ({error.strerror}). Check the name of the folder.") from error
-    inside = [p for p in entries if p.resolve().parent == root.resolve() or not p.is_symlink()]
+    inside = [p for p in entries if not p.is_symlink() or os.path.dirname(os.path.realpath(p)) == os.path.realpath(root)]
     images = [p for p in inside if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")]
     return images, sorted(set(entries) - set(images))
 
