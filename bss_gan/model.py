@@ -46,13 +46,13 @@ PRESETS = {
     "residual": ModelConfig("residual", size=512, levels=5, conditional=True, d_base=16),
 }
 
-# %% ../nbs/03_model.ipynb #89ca5dc3
+# %% ../nbs/03_model.ipynb #455958b9
 def _local_contrast(image, cell):
     "The image minus its own coarse version (means over cells of cell x cell pixels), ten times enlarged."
     coarse = layers.UpSampling2D(cell, interpolation="bilinear")(layers.AveragePooling2D(cell)(image))
     return layers.Rescaling(10.0)(layers.Subtract()([image, coarse]))
 
-
+# %% ../nbs/03_model.ipynb #45e9fdaf
 def _convolution(x, channels, policy):
     "3x3 convolution and leaky ReLU, no normalisation."
     x = layers.Conv2D(channels, 3, padding="same", kernel_initializer="he_normal", dtype=policy)(x)
@@ -126,7 +126,7 @@ def score(
     logits = judge(discriminator, tf.convert_to_tensor(xray), tf.convert_to_tensor(candidate)).numpy()
     return 1 / (1 + np.exp(-logits.reshape(len(logits), -1).mean(axis=1)))
 
-# %% ../nbs/03_model.ipynb #044f98ba
+# %% ../nbs/03_model.ipynb #90c02ee1
 class BoneSuppressionGAN(keras.Model):
     "The combined GAN: one train step updates the generator and the discriminator."
 
@@ -134,12 +134,12 @@ class BoneSuppressionGAN(keras.Model):
         super().__init__(name="gan")
         self.generator, self.discriminator = generator, discriminator
 
-    def compile(self, g_optimizer, d_optimizer, pixel_loss, generator_loss, discriminator_loss, adversarial_weight):
-        "Sets both optimisers, the three losses and the weight of the adversarial one in the generator's sum."
+    def compile(self, g_optimizer, d_optimizer, pixel_loss, generator_loss, discriminator_loss, adversarial_weight, pixel_weight=1.0):
+        "Sets both optimisers, the three losses and the weights of the generator's two."
         super().compile()
         self.g_optimizer, self.d_optimizer = g_optimizer, d_optimizer
         self.pixel_loss, self.generator_loss, self.discriminator_loss = pixel_loss, generator_loss, discriminator_loss
-        self.adversarial_weight = adversarial_weight
+        self.adversarial_weight, self.pixel_weight = adversarial_weight, pixel_weight
         g_optimizer.build(self.generator.trainable_variables)
         d_optimizer.build(self.discriminator.trainable_variables)
 
@@ -156,7 +156,7 @@ class BoneSuppressionGAN(keras.Model):
             pred = self.generator(xray, training=True)
             pixel = self.pixel_loss(soft, pred)
             adversarial = self.generator_loss(judge(self.discriminator, xray, pred, training=True))
-            loss = pixel + self.adversarial_weight * adversarial
+            loss = self.pixel_weight * pixel + self.adversarial_weight * adversarial
         weights = self.generator.trainable_variables
         self.g_optimizer.apply(tape.gradient(loss, weights), weights)
         return pred, {"g_loss": loss, "pixel": pixel, "adversarial": adversarial}
