@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TRAIN_PRESETS', 'HISTORY', 'TrainConfig', 'build_gan', 'NotFinite', 'train_epoch', 'predict', 'validate',
-           'write_json', 'save_network', 'plot_losses', 'show_sample', 'read_history', 'split_names', 'train']
+           'plot_losses', 'show_sample', 'write_json', 'save_network', 'read_history', 'split_names', 'train']
 
 # %% ../nbs/06_training.ipynb #b1ad6118
 import csv
@@ -24,7 +24,7 @@ from .data import Split, load_pairs, make_dataset
 from .metrics import psnr, suppression
 from .model import PRESETS, BoneSuppressionGAN, ModelConfig, build_discriminator, build_generator, fastest_policy, judge
 
-# %% ../nbs/06_training.ipynb #da06ebb9
+# %% ../nbs/06_training.ipynb #40a85732
 @dataclass(frozen=True)
 class TrainConfig:
     "Everything that decides the result of a training run, besides the films."
@@ -34,7 +34,8 @@ class TrainConfig:
     learning_rate: float = 0.001      # of both Adam optimisers
     decay: bool = False               # True lowers the rate along a half cosine to 0 at the last step
     pixel_loss: str = "pixel_bce"     # name of a loss of chapter 4: compares the prediction with the target
-    adversarial_weight: float = 1e-4  # of the adversarial loss beside the pixel loss
+    pixel_weight: float = 1.0         # of the pixel loss
+    adversarial_weight: float = 1e-4  # of the adversarial loss beside it
     crop: int | None = None           # side of a random window in pixels; None trains on whole films
     crops: int = 1                    # windows per film and epoch
     augment: bool = False             # True moves and tones both films of a pair alike
@@ -49,7 +50,7 @@ TRAIN_PRESETS = {
                             crop=256, crops=8, augment=True),
 }
 
-# %% ../nbs/06_training.ipynb #2c919564
+# %% ../nbs/06_training.ipynb #c0a76478
 def build_gan(
     config: TrainConfig,  # presets or your own
     steps: int,           # optimiser steps of the whole run, for the decay
@@ -60,7 +61,7 @@ def build_gan(
     gan = BoneSuppressionGAN(build_generator(config.model, policy), build_discriminator(config.model, policy))
     rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps) if config.decay else config.learning_rate
     gan.compile(keras.optimizers.Adam(rate), keras.optimizers.Adam(rate), getattr(losses, config.pixel_loss),
-                losses.generator_loss, losses.discriminator_loss, config.adversarial_weight)
+                losses.generator_loss, losses.discriminator_loss, config.adversarial_weight, config.pixel_weight)
     return gan
 
 # %% ../nbs/06_training.ipynb #b0ce9c93
@@ -109,25 +110,6 @@ def validate(
         row[f"logit_{name}"] = np.mean(logits)
     return {name: float(value) for name, value in row.items()}, pred
 
-# %% ../nbs/06_training.ipynb #60f02496
-def write_json(
-    path: Path,      # where to write
-    content: dict,   # numbers, texts, lists
-):
-    "Writes JSON as a whole or not at all."
-    with atomic_path(path) as part: part.write_text(json.dumps(content, indent=1, ensure_ascii=False))
-
-
-def save_network(
-    network: keras.Model,   # generator or discriminator
-    config: ModelConfig,    # its architecture
-    stem: Path,             # path without ending, for example RUN/generator
-    **facts,                # further entries of the JSON file
-):
-    "Writes architecture and weights of a network to STEM.json and STEM.weights.h5."
-    with atomic_path(f"{stem}.weights.h5") as part: network.save_weights(part)
-    write_json(Path(f"{stem}.json"), {"network": network.name, "architecture": asdict(config)} | facts)
-
 # %% ../nbs/06_training.ipynb #0cf10518
 def plot_losses(
     history: list[dict],  # one row an epoch, as in history.csv
@@ -160,6 +142,25 @@ def show_sample(
     titles = [f"{title}\ndiscriminator {opinion[name]:.2f}" for title, name in
               (("X-ray", "xray"), (f"generated, epoch {row['epoch']}", "pred"), ("target", "soft"))]
     return show_films([xray, pred, soft, pred - soft], [*titles, "generated - target"], residual=(3,))
+
+# %% ../nbs/06_training.ipynb #60f02496
+def write_json(
+    path: Path,      # where to write
+    content: dict,   # numbers, texts, lists
+):
+    "Writes JSON as a whole or not at all."
+    with atomic_path(path) as part: part.write_text(json.dumps(content, indent=1, ensure_ascii=False))
+
+
+def save_network(
+    network: keras.Model,   # generator or discriminator
+    config: ModelConfig,    # its architecture
+    stem: Path,             # path without ending, for example RUN/generator
+    **facts,                # further entries of the JSON file
+):
+    "Writes architecture and weights of a network to STEM.json and STEM.weights.h5."
+    with atomic_path(f"{stem}.weights.h5") as part: network.save_weights(part)
+    write_json(Path(f"{stem}.json"), {"network": network.name, "architecture": asdict(config)} | facts)
 
 # %% ../nbs/06_training.ipynb #1d0c9c05
 HISTORY = ("epoch", "seconds", "g_loss", "pixel", "adversarial", "d_loss", "val_psnr", "val_psnr_identity",
