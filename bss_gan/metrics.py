@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['METRICS', 'mae', 'psnr', 'fit', 'psnr_fit', 'ssim', 'ms_ssim', 'bsr', 'suppression', 'nodule_contrast', 'score_case',
-           'summarise', 'confidence_interval', 'results_table']
+           'summarise', 'results_table', 'confidence_interval']
 
 # %% ../nbs/05_metrics.ipynb #8af90ce8
 import math
@@ -192,6 +192,18 @@ def summarise(
     if not cases: raise BadInput("no cases to summarise")
     return {name: float(np.mean([case[name] for case in cases])) for name in METRICS}
 
+# %% ../nbs/05_metrics.ipynb #ee5253c2
+def results_table(
+    rows: dict[str, dict],  # name -> summarise(...); must hold "identity"
+) -> str:  # Markdown table, identity first
+    "Summaries side by side; raises BadInput if the identity row is missing."
+    if "identity" not in rows: raise BadInput("a table of results needs the row of identity (output = input)")
+    names = ["identity", *(name for name in rows if name != "identity")]
+    digits = {name: 2 if name.startswith("psnr") else 4 if name == "mae" else 3 for name in METRICS}
+    lines = [["", *METRICS], ["---", *["---:"] * len(METRICS)]]
+    lines += [[name, *(f"{rows[name][key]:.{digits[key]}f}" for key in METRICS)] for name in names]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
 # %% ../nbs/05_metrics.ipynb #aa51c225
 def confidence_interval(
     values: list[float],  # one value per patient
@@ -204,15 +216,3 @@ def confidence_interval(
     draws = np.random.default_rng(seed).integers(values.size, size=(n, values.size))
     means = np.sort(values[draws].mean(axis=1))
     return float(means[int(0.025 * n)]), float(means[int(0.975 * n)])
-
-# %% ../nbs/05_metrics.ipynb #ee5253c2
-def results_table(
-    rows: dict[str, dict],  # name -> summarise(...); must hold "identity"
-) -> str:  # Markdown table, identity first
-    "Summaries side by side; raises BadInput if the identity row is missing."
-    if "identity" not in rows: raise BadInput("a table of results needs the row of identity (output = input)")
-    names = ["identity", *(name for name in rows if name != "identity")]
-    digits = {name: 2 if name.startswith("psnr") else 4 if name == "mae" else 3 for name in METRICS}
-    lines = [["", *METRICS], ["---", *["---:"] * len(METRICS)]]
-    lines += [[name, *(f"{rows[name][key]:.{digits[key]}f}" for key in METRICS)] for name in names]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
