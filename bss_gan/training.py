@@ -43,10 +43,10 @@ class TrainConfig:
     test: float = 0.15                # share of patients kept for the evaluation
     seed: int = 0                     # of weights, order and augmentation, and of the split
 
-# %% ../nbs/06_training.ipynb #21b9c635
+# %% ../nbs/06_training.ipynb #47dd2772
 TRAIN_PRESETS = {
     "seed": TrainConfig(),
-    "residual": TrainConfig(PRESETS["residual"], epochs=60, learning_rate=4e-4, decay=True, pixel_loss="reconstruction", adversarial_weight=5e-4,
+    "residual": TrainConfig(PRESETS["residual"], epochs=30, learning_rate=4e-4, decay=True, pixel_loss="reconstruction", adversarial_weight=5e-4,
                             crop=256, crops=8, augment=True),
 }
 
