@@ -217,6 +217,19 @@ def test_57_file_that_vanishes_half_way(tmp_path):
     with pytest.raises(BadFolder, match="b.png"): load_pairs(pairs, size=64)
 
 
+def test_57_film_that_vanishes_while_others_are_suppressed(tmp_path, trained):
+    from bss_gan.testing import load_suppressor, suppress_files
+    folder = pair_folder(tmp_path, ["a.png", "b.png", "c.png"]) / "source"
+
+    def remove_the_next(result, done, total):
+        if done == 1: (folder / "b.png").unlink()
+
+    results = suppress_files([folder], tmp_path / "out", load_suppressor(trained), progress=remove_the_next)
+    assert [(result.source.name, result.ok) for result in results] == [("a.png", True), ("b.png", False), ("c.png", True)]
+    assert "b.png" in results[1].message
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.png"]
+
+
 def test_58_output_folder_inside_the_input_folder(tmp_path, trained):
     (tmp_path / "in").mkdir()
     write(tmp_path / "in/a.png", GREY)
