@@ -520,7 +520,7 @@ def nodules(beam: Beam, body: Anatomy, ray: tuple, rng: np.random.Generator) -> 
         total += (far - near).reshape(total.shape)
     return cv2.GaussianBlur(total, (0, 0), 1.2 / beam.pixel)
 
-# %% ../nbs/02_simulation.ipynb #f38cf3fb
+# %% ../nbs/02_simulation.ipynb #4a27c6e3
 def _texture(rng, beam, mm):
     "A smooth random field of unit variance with details of about `mm`, drawn on a coarse grid."
     n = int(beam.field / mm) + 4
@@ -533,9 +533,13 @@ def soft_tissue(
 ) -> tuple[np.ndarray, np.ndarray, dict]:  # mm of soft tissue, mm of fat, masks: all (size, size)
     "What the patient would be without bones."
     square = lambda x: x.reshape(beam.size, beam.size)
-    cavity, hearts = chest_cavity(ray, body), heart(ray, body)
+    cavity = chest_cavity(ray, body)
     space = square(cavity[1] - cavity[0])
-    filled = square(union_length(domes(ray, body) + hearts + mediastinum(ray, body), cavity))
+    inside = cavity[1] > cavity[0]  # only these rays need to know about the organs
+    some, cut = tuple(r[:, inside] for r in ray), tuple(c[inside] for c in cavity)
+    filled, hearts = np.zeros_like(space), np.zeros_like(space)
+    filled[square(inside)] = union_length(domes(some, body) + heart(some, body) + mediastinum(some, body), cut)
+    hearts[square(inside)] = union_length(heart(some, body))
     nodule = nodules(beam, body, ray, rng)
     outline = trunk(beam, body)
     fat = np.minimum(2 * body.fat, 0.4 * outline)
@@ -544,7 +548,7 @@ def soft_tissue(
     muscle = np.clip(outline / 20, 0, 1) * (1.5 * _texture(rng, beam, 30) + 0.6 * _texture(rng, beam, 8))
     soft = outline - fat + muscle - lung + (1 - share) * (vessels(beam, body, rng) + nodule) - air(beam, body, ray, rng)
     masks = {"lung": (space > 5) & (filled < 0.25 * space), "nodule": nodule > 2,
-             "heart": square(union_length(hearts)) > 15}
+             "heart": hearts > 15}
     return np.maximum(soft, 0), fat, masks
 
 # %% ../nbs/02_simulation.ipynb #f359bfa0
