@@ -47,7 +47,7 @@ def _read_json(path):
         raise BadWeights(f"{path}: does not describe a network. Copy it again.")
     return content
 
-# %% ../nbs/07_export.ipynb #e678b24d
+# %% ../nbs/07_export.ipynb #c732e20e
 _BUILDERS = {"generator": build_generator, "discriminator": build_discriminator}
 _WIDEST = 1024  # channels
 
@@ -59,7 +59,7 @@ def _read_plan(path):
     if network not in list(_BUILDERS) or not isinstance(given, dict):
         raise BadWeights(f"{path}: describes neither a generator nor a discriminator of bss_gan. Use the files that training wrote.")
     known = {field.name: type(field.default) for field in fields(ModelConfig)}
-    odd = sorted(set(given) ^ set(known)) or [name for name in known if type(given[name]) is not known[name]]
+    odd = sorted(set(given) - set(known)) + [name for name in known if type(given.get(name)) is not known[name]]
     if odd:
         raise BadWeights(f"{path}: its architecture is not one of this version of bss_gan (look at {', '.join(odd)}). Use the files that training wrote.")
     try:
@@ -155,7 +155,7 @@ def _read_split(path):
     except (TypeError, ValueError) as error:
         raise BadWeights(f"{path}: does not list the films of a split. Copy it again from the run.") from error
 
-# %% ../nbs/07_export.ipynb #66b78a50
+# %% ../nbs/07_export.ipynb #bcbf1593
 def find_weights(
     name_or_run: str | os.PathLike,   # "residual", "seed", or a run folder; ./seed is a folder even if a shipped set has its name
 ) -> Weights:
@@ -169,8 +169,8 @@ def find_weights(
     if not (run / "generator.json").is_file():
         raise BadWeights(f"{name}: is neither a run folder with a generator.json nor one of the weights that come with the "
                          f"package ({', '.join(shipped_weights()) or 'none'}).")
-    card = dict(_read_plan(run / "generator.json")[2])
-    if (run / "split.json").is_file(): card["split"] = _read_split(run / "split.json")
+    split = _read_split(run / "split.json") if (run / "split.json").is_file() else {}
+    card = _read_plan(run / "generator.json")[2] | {"split": split}
     return Weights(name, run / "generator", run / "discriminator", card)
 
 # %% ../nbs/07_export.ipynb #eac96e8a
