@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['TRAIN_PRESETS', 'HISTORY', 'TrainConfig', 'build_gan', 'NotFinite', 'train_epoch', 'predict', 'validate',
-           'plot_losses', 'show_sample', 'write_json', 'save_network', 'read_history', 'split_names', 'train']
+           'plot_losses', 'show_sample', 'write_json', 'save_network', 'read_history', 'verdict_threshold',
+           'split_names', 'train']
 
 # %% ../nbs/06_training.ipynb #b1ad6118
 import csv
@@ -183,11 +184,18 @@ def _write_history(run, history):
         writer.writeheader()
         writer.writerows(history)
 
-# %% ../nbs/06_training.ipynb #038428e8
+# %% ../nbs/06_training.ipynb #90587077
+def verdict_threshold(
+    row: dict,   # an epoch's row of the history
+) -> float:      # score from 0 to 1, halfway between watched X-rays and their targets on the logit scale
+    "The discriminator's score from which on a film counts as suppressed."
+    return float(1 / (1 + np.exp(-(row["logit_xray"] + row["logit_soft"]) / 2)))
+
+
 def _write_epoch(run, config, gan, history, sample):
     "Everything a user looks at after an epoch: networks, history, curves, picture."
     save_network(gan.generator, config.model, run / "generator")
-    save_network(gan.discriminator, config.model, run / "discriminator")
+    save_network(gan.discriminator, config.model, run / "discriminator", threshold=verdict_threshold(history[-1]))
     _write_history(run, history)
     with atomic_path(run / "losses.png") as part: plot_losses(history).savefig(part)
     with atomic_path(run / "samples" / f"epoch_{history[-1]['epoch']:03d}.png") as part:
