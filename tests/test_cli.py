@@ -74,11 +74,13 @@ def test_unknown_weights_are_named(films, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_evaluate_reports_identity_beside_the_model(pairs, trained, tmp_path):
+def test_evaluate_reports_identity_beside_the_model_on_patients_not_trained_on(pairs, trained, tmp_path):
     done = command("evaluate", "--data", pairs, "--weights", trained, "--size", "120", "--json", tmp_path / "table.json")
     assert "identity" in done.stdout
     table = json.loads((tmp_path / "table.json").read_text())
-    assert table["n"] == len(table["cases"]) == 10
+    kept = json.loads((trained / "split.json").read_text())["test"]
+    assert sorted(row["case"] for row in table["cases"]) == sorted(case for case, _ in kept)
+    assert table["n"] == len(kept)
     assert set(table["identity"]) >= ROWS and set(table["model"]) >= ROWS
     assert abs(table["identity"]["suppression"]) < 1e-6
 
