@@ -42,7 +42,7 @@ def _to_working_size(image, config):
     below, right = (-side % step for side in small.shape[:2])
     return small, cv2.copyMakeBorder(small[..., 0], 0, below, 0, right, cv2.BORDER_REFLECT)[None, ..., None]
 
-# %% ../nbs/08_testing.ipynb #2a9a1e76
+# %% ../nbs/08_testing.ipynb #47c506ec
 @dataclass(frozen=True)
 class Suppressor:
     "A pair of trained networks, ready for films of any size."
@@ -66,7 +66,7 @@ class Suppressor:
         "Finds the bone layer at working size and takes it out of the film at its own size."
         small, filled = _to_working_size(xray, self.config)
         run = self._graph.get_concrete_function(tf.TensorSpec(filled.shape))
-        pred = run(tf.constant(filled)).numpy()[0, :small.shape[0], :small.shape[1]]
+        pred = run(tf.constant(filled, tf.float32)).numpy()[0, :small.shape[0], :small.shape[1]]
         return np.clip(xray - resize(small - pred, xray.shape[:2]), 0, 1)
 
     def verdict(
@@ -108,7 +108,7 @@ def comparison(
     soft = _for_screen(soft)
     return show_films([*images, soft, pred - soft], [*titles, "truth", "after - truth"], residual=(2, 4))
 
-# %% ../nbs/08_testing.ipynb #fc4bf7a5
+# %% ../nbs/08_testing.ipynb #a0abba07
 @dataclass(frozen=True)
 class SuppressionResult:
     "What became of one film."
@@ -118,6 +118,7 @@ class SuppressionResult:
     message: str = ""            # why it failed
     label: str = ""              # one of LABELS
     score: float | None = None   # of the discriminator, 0 to 1
+    bone_dark: bool = False      # True if both files are negatives
     notes: tuple = ()            # remarks, for example "JPEG data in a file named .png"
 
     def __str__(self):
@@ -151,7 +152,7 @@ def _assign_targets(films, out):
         plan.append((path, target, message))
     return plan
 
-# %% ../nbs/08_testing.ipynb #6007868e
+# %% ../nbs/08_testing.ipynb #84322752
 def _suppress_file(path, target, suppressor, polarity):
     "Reads, suppresses, writes, judges; raises `BadImage` for the film."
     if path.suffix.lower() == ".dcm":
@@ -159,7 +160,7 @@ def _suppress_file(path, target, suppressor, polarity):
     film = read_film(path, polarity)
     soft = suppressor.suppress(film.xray)
     write_film(target, soft, film.depth, film.bone_dark, film.white)
-    return SuppressionResult(path, target, True, "", *suppressor.verdict(film.xray, soft), film.notes)
+    return SuppressionResult(path, target, True, "", *suppressor.verdict(film.xray, soft), film.bone_dark, film.notes)
 
 
 def suppress_files(
@@ -182,10 +183,10 @@ def suppress_files(
         if progress: progress(result, len(results), len(plan))
     return results
 
-# %% ../nbs/08_testing.ipynb #44d1eec7
-def _thumbnail(path, polarity, side):
+# %% ../nbs/08_testing.ipynb #2a4aa6be
+def _thumbnail(path, bone_dark, side):
     "A film as a grey picture of at most side x side pixels."
-    image = _for_screen(read_film(path, polarity).xray, side)
+    image = _for_screen(read_film(path, "dark" if bone_dark else "bright").xray, side)
     return Image.fromarray(np.uint8(255 * np.clip(image[..., 0], 0, 1)))
 
 
@@ -194,9 +195,8 @@ def _contact_cell(result, side):
     cell = Image.new("L", (2 * side + 8, side + 34))
     texts = [result.source.name, f"{result.label} ({result.score:.2f})" if result.ok else "failed"]
     if result.ok:
-        bone_dark = read_film(result.source).bone_dark
-        cell.paste(_thumbnail(result.source, "auto", side), (0, 0))
-        cell.paste(_thumbnail(result.target, "dark" if bone_dark else "bright", side), (side + 2, 0))
+        cell.paste(_thumbnail(result.source, result.bone_dark, side), (0, 0))
+        cell.paste(_thumbnail(result.target, result.bone_dark, side), (side + 2, 0))
     for line, text in enumerate(texts):
         ImageDraw.Draw(cell).text((2, side + 2 + 14 * line), text, 220, ImageFont.load_default(11))
     return cell
@@ -302,7 +302,7 @@ def held_out(
     met = {*split.get("train", ()), *split.get("val", ())}
     return [pair for pair in pairs if pair.case not in met], [pair for pair in pairs if pair.case in met]
 
-# %% ../nbs/08_testing.ipynb #e0fb5d51
+# %% ../nbs/08_testing.ipynb #ce8c028a
 def worst_cases(
     pairs,                    # the pairs that were evaluated
     report: dict,             # from `evaluate`
@@ -317,7 +317,7 @@ def worst_cases(
         pred = suppressor.suppress(xray)
         images += [_for_screen(image) for image in (xray, pred, soft, pred - soft)]
         titles += [case["file"], f"after, suppression {case['suppression']:+.2f}", "truth", "after - truth"]
-    return show_films(images, titles, residual=tuple(range(3, len(images), 4)), columns=4)
+    return show_films(images, titles, residual=tuple(range(3, len(images), 4)), columns=4, width=1.5)
 
 # %% ../nbs/08_testing.ipynb #55084e2e
 def draw_view(
