@@ -128,7 +128,7 @@ def load_network(
         raise BadWeights(f"{path}: holds NaN or infinite values: that training broke. Use an earlier checkpoint.")
     return network
 
-# %% ../nbs/07_export.ipynb #82fd1fbb
+# %% ../nbs/07_export.ipynb #b78e688a
 _SHIPPED = Path(str(files("bss_gan") / "weights"))
 
 
@@ -139,6 +139,7 @@ class Weights:
     generator: Path       # stem for `load_network`
     discriminator: Path   # stem for `load_network`
     card: dict            # architecture, and the split: part -> names of cases
+    threshold: float      # score of the discriminator from which on a film counts as suppressed
 
 
 def shipped_weights() -> list[str]:  # names in alphabetical order
@@ -155,14 +156,24 @@ def _read_split(path):
     except (TypeError, ValueError) as error:
         raise BadWeights(f"{path}: does not list the films of a split. Copy it again from the run.") from error
 
-# %% ../nbs/07_export.ipynb #bcbf1593
+# %% ../nbs/07_export.ipynb #ad1ec8cc
+def _read_threshold(stem):
+    "The verdict's threshold that training wrote beside a discriminator; raises `BadWeights`."
+    path = Path(f"{stem}.json")
+    threshold = _read_json(path).get("threshold", 0.5)
+    if type(threshold) is not float or not 0 < threshold < 1:
+        raise BadWeights(f"{path}: has no threshold between 0 and 1. Use the files that training wrote.")
+    return threshold
+
+# %% ../nbs/07_export.ipynb #cd7856b9
 def find_weights(
     name_or_run: str | os.PathLike,   # "residual", "seed", or a run folder; ./seed is a folder even if a shipped set has its name
 ) -> Weights:
     "The files of a pair of networks; raises `BadWeights` if there are none under this name."
     name, run = str(name_or_run), Path(name_or_run)
     if name in shipped_weights():
-        return Weights(name, _SHIPPED / name, _SHIPPED / f"{name}.discriminator", _read_plan(_SHIPPED / f"{name}.json")[2])
+        stem = _SHIPPED / f"{name}.discriminator"
+        return Weights(name, _SHIPPED / name, stem, _read_plan(_SHIPPED / f"{name}.json")[2], _read_threshold(stem))
     if run.is_file() or (run / "saved_model.pb").exists():
         raise BadWeights(f"{run}: is not a run folder. Models that are saved as one file or as a SavedModel can run code when "
                          "they are opened, and are never loaded. Give the folder with generator.json and generator.weights.h5.")
@@ -171,7 +182,7 @@ def find_weights(
                          f"package ({', '.join(shipped_weights()) or 'none'}).")
     split = _read_split(run / "split.json") if (run / "split.json").is_file() else {}
     card = _read_plan(run / "generator.json")[2] | {"split": split}
-    return Weights(name, run / "generator", run / "discriminator", card)
+    return Weights(name, run / "generator", run / "discriminator", card, _read_threshold(run / "discriminator"))
 
 # %% ../nbs/07_export.ipynb #eac96e8a
 def load_networks(
@@ -250,19 +261,19 @@ def export_savedmodel(
         generator.export(part, format="tf_saved_model", verbose=False, input_signature=_films(None, size))
     return Path(path)
 
-# %% ../nbs/07_export.ipynb #3716eba6
+# %% ../nbs/07_export.ipynb #df4f9a58
 def export_network(
     name_or_run: str | os.PathLike,   # as in `find_weights`
     path: str | os.PathLike,          # what to write: a folder for a SavedModel, else a file ending in .tflite or .onnx
     format: str = "savedmodel",       # "savedmodel", "litert" or "onnx"
 ) -> Path:                            # path
     "Writes a generator for other programs; raises `BadWeights`, or `BadInput` for the path or for packages that are missing."
-    generator, _, config = load_networks(name_or_run)
-    if format == "savedmodel": return export_savedmodel(generator, path, config.size)
-    ending, batch = {"litert": (".tflite", 1), "onnx": (".onnx", None)}[format]
-    if Path(path).suffix != ending: raise BadInput(f"{path}: a {format} file must end in {ending}.")
+    ending, batch = {"savedmodel": ("", None), "litert": (".tflite", 1), "onnx": (".onnx", None)}[format]
+    if ending and Path(path).suffix != ending: raise BadInput(f"{path}: a {format} file must end in {ending}.")
     missing = [name for name in ("onnx", "tf2onnx") if format == "onnx" and not importlib.util.find_spec(name)]
     if missing: raise BadInput(f"{path}: ONNX needs packages that are not installed. Run: pip install {' '.join(missing)}")
+    generator, _, config = load_networks(name_or_run)
+    if format == "savedmodel": return export_savedmodel(generator, path, config.size)
     with _new_path(path) as part:
         part.parent.mkdir()
         generator.export(part, format=format, verbose=False, input_signature=_films(batch, config.size))

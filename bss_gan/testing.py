@@ -42,13 +42,14 @@ def _to_working_size(image, config):
     below, right = (-side % step for side in small.shape[:2])
     return small, cv2.copyMakeBorder(small[..., 0], 0, below, 0, right, cv2.BORDER_REFLECT)[None, ..., None]
 
-# %% ../nbs/08_testing.ipynb #47c506ec
+# %% ../nbs/08_testing.ipynb #a1b12bfd
 @dataclass(frozen=True)
 class Suppressor:
     "A pair of trained networks, ready for films of any size."
     generator: keras.Model
     discriminator: keras.Model
     config: ModelConfig        # their architecture, with the working size
+    threshold: float = 0.5     # raw score of the discriminator that becomes a verdict of one half
 
     @property
     def size(self) -> int:     # pixels
@@ -76,18 +77,19 @@ class Suppressor:
     ) -> tuple[str, float]:    # label, and the discriminator's score from 0 to 1
         "What the discriminator says about a film."
         films = [_to_working_size(film, self.config)[1] for film in (xray, candidate)]
-        belief = float(score(self.discriminator, *films)[0])
-        return LABELS[belief >= 0.5], belief
+        raw = np.clip(float(score(self.discriminator, *films)[0]), 1e-7, 1 - 1e-7)
+        odds = raw / (1 - raw) * (1 - self.threshold) / self.threshold
+        return LABELS[bool(odds >= 1)], float(odds / (1 + odds))
 
 
 LABELS = ("No Shadow Suppression Detected", "Shadow Suppression Detected")  # by bool: score of at least one half
 
-# %% ../nbs/08_testing.ipynb #13779087
+# %% ../nbs/08_testing.ipynb #60875263
 def load_suppressor(
     name_or_run: str | os.PathLike = "residual",  # weights that come with the package ("residual", "seed"), or a run folder
 ) -> Suppressor:
     "Loads both networks; raises `BadWeights`."
-    return Suppressor(*load_networks(name_or_run))
+    return Suppressor(*load_networks(name_or_run), find_weights(name_or_run).threshold)
 
 # %% ../nbs/08_testing.ipynb #7fe45e33
 def _for_screen(image, side=512):
