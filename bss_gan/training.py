@@ -256,7 +256,7 @@ def _progress(show, epochs, steps, done):
 
     return after_step, after_epoch
 
-# %% ../nbs/06_training.ipynb #b309960a
+# %% ../nbs/06_training.ipynb #af8916c0
 def train(
     split: Split,              # pairs to train on, to watch, and to keep for the end, from `split_by_case`
     run: Path,                 # run folder: everything the run produces goes here
@@ -289,9 +289,9 @@ def train(
                             "Start another run with a lower learning rate.") from error
         figures, pred = validate(gan, *watched)
         history.append({"epoch": epoch + 1, "seconds": time.monotonic() - start} | row | figures)
-        state.epoch.assign(epoch + 1)
-        manager.save()
         _write_epoch(run, config, gan, history, (watched[0][0], pred[0], watched[1][0]))
+        state.epoch.assign(epoch + 1)
+        manager.save()  # last: a run killed before it repeats the epoch, with the same bits
         after_epoch(history[-1])
         if on_epoch: on_epoch(history[-1], (watched[0][0], pred[0], watched[1][0]))
     return run
