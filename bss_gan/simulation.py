@@ -453,7 +453,7 @@ def vessel_tree(
         tips = starts + (0.36 + 0.045 * len(groups).bit_length()) * (groups.mean(1) - starts)
         yield starts, tips, radius * (m / 2 / len(targets)) ** (1 / 2.5)
 
-
+# %% ../nbs/02_simulation.ipynb #f826e9e9
 def vessels(beam: Beam, body: Anatomy, rng: np.random.Generator) -> np.ndarray:  # (size, size) mm of blood
     "Arteries and veins of both lungs."
     branches, strength = [], rng.uniform(1.0, 1.4)
