@@ -304,7 +304,7 @@ def held_out(
     met = {*split.get("train", ()), *split.get("val", ())}
     return [pair for pair in pairs if pair.case not in met], [pair for pair in pairs if pair.case in met]
 
-# %% ../nbs/08_testing.ipynb #ce8c028a
+# %% ../nbs/08_testing.ipynb #00e0f0b9
 def worst_cases(
     pairs,                    # the pairs that were evaluated
     report: dict,             # from `evaluate`
@@ -318,7 +318,7 @@ def worst_cases(
         xray, soft = read_pair(by_name[case["case"], case["file"]], report["size"])
         pred = suppressor.suppress(xray)
         images += [_for_screen(image) for image in (xray, pred, soft, pred - soft)]
-        titles += [case["file"], f"after, suppression {case['suppression']:+.2f}", "truth", "after - truth"]
+        titles += [case["file"], f"suppression {case['suppression']:+.2f}", "truth", "after - truth"]
     return show_films(images, titles, residual=tuple(range(3, len(images), 4)), columns=4, width=1.5)
 
 # %% ../nbs/08_testing.ipynb #55084e2e
