@@ -388,7 +388,7 @@ def _simulated(pair, size, suppressors):
                 for name, suppressor in suppressors.items()]
     return f"<h2>A simulated patient, not trained on ({pair.source.stem})</h2>" + "".join(pictures)
 
-# %% ../nbs/11_cli.ipynb #578f4fb9
+# %% ../nbs/11_cli.ipynb #623b348c
 def _real(suppressors, results):
     "The section that shows the real film."
     from bss_gan.core import example_film, read_film
@@ -399,7 +399,7 @@ def _real(suppressors, results):
         result = results[name][-1]
         pictures.append(_picture(_png(comparison(xray, suppressor.suppress(xray))),
                                  f"Real chest film before, after the network {name}, and the bone layer taken away",
-                                 f"{name}: {result.label} (score {result.score:.2f}, the discriminator's opinion, not a measure of quality)."))
+                                 f"{name}: {result.label} (score {result.score:.3f}, the discriminator's opinion, not a measure of quality)."))
     return ("<h2>A real film</h2><p>Nobody knows how this chest looks without bone, so there is no truth and no figure: look for yourself. "
             "The networks of this demo have only seen simulated films; the shipped one has learned from real ones.</p>" + "".join(pictures) +
             '<p class="quiet">The film comes with the Python package pydicom-data (MIT licence).</p>')
