@@ -138,7 +138,7 @@ def _stopped(data, out):
 
 @main.command("train", short_help="Train a preset on pairs of films.")
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of pairs, for example with source and target in it.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder to write.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="RUN", help="Run folder to write.  [default: runs/PRESET]")
 @click.option("--preset", type=click.Choice(["seed", "residual"]), help="What to train.  [default: seed]")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the films.")
 @click.option("--size", type=click.IntRange(32, 4096), help="Working size: films are resized to this side, in pixels.")
@@ -149,6 +149,7 @@ def _stopped(data, out):
 @click.option("--resume", is_flag=True, help="Go on after the last finished epoch of RUN.")
 def _train(data, out, preset, resume, **wishes):
     "Train a preset on a folder of pairs; what is not said stays as the preset has it."
+    out = out or Path("runs") / (preset or "seed")
     _load_tensorflow()
     from bss_gan.training import NotFinite, train
     config = _config(out, preset, resume, wishes)
