@@ -14,6 +14,7 @@ __all__ = ['ENERGIES', 'PHOTONS', 'MASS_ATTENUATION', 'DENSITY', 'LUNG_DENSITY',
 import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -628,13 +629,26 @@ def _pair(seed, size):
     return film.xray, film.soft
 
 
+@contextmanager
+def _one_thread_each():
+    "Processes that start inside multiply matrices in one thread; with more, they wait for each other most of the time."
+    before = os.environ.get("OPENBLAS_NUM_THREADS")
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read when a new process loads numpy
+    try:
+        yield
+    finally:
+        if before is None: del os.environ["OPENBLAS_NUM_THREADS"]
+        else: os.environ["OPENBLAS_NUM_THREADS"] = before
+
+
 def _pairs(seeds, size, workers, progress):
     "Yields (xray, soft) of each seed in order, made by worker processes."
     bar = partial(tqdm, total=len(seeds), unit="film", disable=not progress)
     if workers == 1:
         yield from bar(map(partial(_pair, size=size), seeds))
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    spawn = get_context("spawn")
+    with _one_thread_each(), ProcessPoolExecutor(workers, mp_context=spawn, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
         yield from bar(pool.map(partial(_pair, size=size), seeds, chunksize=4))
 
 
