@@ -370,7 +370,8 @@ def augment_pair(
     soft,                # (H, W, 1), the same film without bone
     seed,                # two whole numbers: the same seed gives the same bits
     crop: int,           # side of the window that is cut out, in pixels
-) -> tuple:              # xray, soft: (crop, crop, 1), moved and toned alike
+    known=None,          # (H, W, 1) 1 where the target may be trusted, 0 where it says nothing
+) -> tuple:              # xray, soft: (crop, crop, 1), moved and toned alike; and known, moved, if it was given
     "Cuts one window out of both films, mirrored, zoomed, turned, shifted and toned alike on both."
     import tensorflow as tf
 
@@ -381,11 +382,11 @@ def augment_pair(
     height, width = (tf.cast(side, tf.float32) for side in tf.unstack(tf.shape(xray)[:2]))
     y = (height - 1) / 2 + (draw[3] - 0.5) * (height - crop + 0.08 * height)
     x = (width - 1) / 2 + (draw[4] - 0.5) * (width - crop + 0.08 * width)
-    both = _read_window(tf.stack([xray, soft]), x, y, zoom, angle, mirror, crop)
+    planes = _read_window(tf.stack([xray, soft] if known is None else [xray, soft, known]), x, y, zoom, angle, mirror, crop)
     gamma, gain, offset = 0.7 * 2 ** draw[5], 0.85 + 0.25 * draw[6], 0.1 * draw[7] - 0.05
-    both = tf.exp(gamma * tf.math.log(both))  # both**gamma, at half the cost
+    both = tf.exp(gamma * tf.math.log(planes[:2]))  # planes**gamma, at half the cost
     both = tf.clip_by_value(gain * both + offset, 0, 1)
-    return both[0], both[1]
+    return (both[0], both[1]) if known is None else (both[0], both[1], planes[2])
 
 # %% ../nbs/01_data.ipynb #95fdda48
 def _read_window(films, x, y, zoom, angle, mirror, crop):
@@ -402,20 +403,19 @@ def _read_window(films, x, y, zoom, angle, mirror, crop):
 
 # %% ../nbs/01_data.ipynb #64e3b521
 def _window(films, seed, crop, side, augment):
-    "One (xray, soft) window: the whole film, a random crop, or an augmented one."
+    "One window of all the films alike: the whole film, a random crop, or an augmented one."
     import tensorflow as tf
 
     if augment:
-        return augment_pair(*films, seed, crop or side)
+        return augment_pair(*films[:2], seed, crop or side, *films[2:])
     if crop is None:
         return films
-    both = tf.image.stateless_random_crop(tf.stack(films), [2, crop, crop, 1], seed)
-    return both[0], both[1]
+    return tuple(tf.unstack(tf.image.stateless_random_crop(tf.stack(films), [len(films), crop, crop, 1], seed)))
 
 # %% ../nbs/01_data.ipynb #b8a04664
 def make_dataset(
-    xray,                     # (N, H, W, 1) float32 in [0, 1]
-    soft,                     # (N, H, W, 1) float32 in [0, 1]
+    xray,                     # (N, H, W, 1) in [0, 1], float32, or float16 to save memory
+    soft,                     # (N, H, W, 1) the same, without bone
     batch: int = 4,           # films per batch; the last batch may be smaller, no film is dropped
     seed: int = 0,            # order and augmentation depend on seed and epoch only
     epoch: int = 0,           # another epoch, another order and other augmentation
@@ -423,7 +423,8 @@ def make_dataset(
     crops: int = 1,           # windows per film and epoch
     augment: bool = False,    # True: `augment_pair`
     workers: int = 2,         # windows prepared at the same time; the bits do not depend on it
-):                            # tf.data.Dataset of (xray, soft) batches, each (batch, crop, crop, 1)
+    known=None,               # (N, H, W, 1) 1 where a target may be trusted, 0 where it says nothing; None: everywhere
+):                            # tf.data.Dataset of (xray, soft) or (xray, soft, known) batches, each (batch, crop, crop, 1)
     "Shuffled batches of one epoch; raises `BadInput` if the arrays do not fit each other or the window."
     import tensorflow as tf
 
@@ -432,12 +433,11 @@ def make_dataset(
     side = min(xray.shape[1:3])
     if crop is not None and not 0 < crop <= side:
         raise BadInput(f"crop={crop} does not fit into films of {side} pixels. Choose a smaller window or larger films.")
-    xray, soft = tf.convert_to_tensor(xray), tf.convert_to_tensor(soft)
+    arrays = [tf.convert_to_tensor(films) for films in (xray, soft, known) if films is not None]
     order = np.random.default_rng([seed, epoch]).permutation(len(xray) * crops)
 
     def window(i):
-        film = i // crops
-        films = xray[film], soft[film]
+        films = tuple(tf.cast(films[i // crops], tf.float32) for films in arrays)
         return _window(films, tf.random.experimental.stateless_fold_in([seed, epoch], i), crop, side, augment)
 
     data = tf.data.Dataset.from_tensor_slices(order.astype(np.int32))
