@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['METRICS', 'mae', 'psnr', 'fit', 'psnr_fit', 'ssim', 'ms_ssim', 'bsr', 'suppression', 'nodule_contrast', 'lung_mask',
-           'regions', 'score_regions', 'summarise_regions', 'score_case', 'summarise', 'results_table',
-           'confidence_interval']
+           'regions', 'score_regions', 'summarise_regions', 'insert_nodule', 'nodule_preservation', 'nodule_transfer',
+           'score_case', 'summarise', 'results_table', 'confidence_interval']
 
 # %% ../nbs/05_metrics.ipynb #8af90ce8
 import math
@@ -324,6 +324,58 @@ def summarise_regions(
         mean = lambda key: float(np.mean([case[key] for case in known])) if known else math.nan
         summary[name] = {"psnr_fit": mean("psnr_fit"), "suppression": mean("suppression"), "n": len(known)}
     return summary
+
+# %% ../nbs/05_metrics.ipynb #c80e46f3
+def _place(image, room, rng):
+    "A random (row, column) in the lungs, at least `room` pixels from their border; raises BadInput if there is none."
+    lungs = np.pad(lung_mask(image), 1).astype(np.uint8)
+    rows, columns = np.nonzero(cv2.distanceTransform(lungs, cv2.DIST_L2, 5)[1:-1, 1:-1] >= room)
+    if rows.size == 0: raise BadInput(f"found no place in the lungs that is {room:g} pixels from their border")
+    k = rng.integers(rows.size)
+    return int(rows[k]), int(columns[k])
+
+def insert_nodule(
+    xray: np.ndarray,  # (H, W, 1) or (H, W) float, a frontal chest film in [0, 1], bone-bright
+    diameter: float,  # in pixels, at least 3
+    contrast: float,  # what the middle of the nodule adds, in grey values: above 0, up to 1
+    rng: np.random.Generator,  # draws the place and the shape
+    centre: tuple[int, int] | None = None,  # (row, column); None draws a place in the lungs
+) -> tuple[np.ndarray, np.ndarray]:  # the film with the nodule, float32 of xray's shape, and the nodule's mask, (H, W) bool
+    "Plants an ellipsoid shadow with a soft border in a film; raises BadInput if the film has no room for it."
+    image = _plane(xray)
+    if diameter < 3 or not 0 < contrast <= 1: raise BadInput(f"expected a diameter from 3 pixels and a contrast above 0, got {diameter} and {contrast}")
+    row, column = _place(image, 0.75 * diameter, rng) if centre is None else centre
+    if not (0 <= row < image.shape[0] and 0 <= column < image.shape[1]): raise BadInput(f"the centre {centre} lies outside the film")
+    turn, (a, b) = rng.uniform(0, np.pi), diameter / 2 * rng.uniform(0.8, 1.25, 2)
+    y, x = np.indices(image.shape) - np.reshape((row, column), (2, 1, 1))
+    u, v = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
+    away = (u / a) ** 2 + (v / b) ** 2
+    shadow = cv2.GaussianBlur(np.sqrt(np.maximum(1 - away, 0)), (0, 0), diameter / 16)
+    return np.clip(image + contrast * shadow, 0, 1).astype(np.float32).reshape(np.shape(xray)), away < 1
+
+# %% ../nbs/05_metrics.ipynb #0a277154
+def nodule_preservation(
+    xray: np.ndarray,  # (H, W, 1) or (H, W) float, the film with bones and a nodule, in [0, 1]
+    pred: np.ndarray,  # same shape, its prediction
+    mask: np.ndarray,  # same height and width, True on the nodule
+) -> float:  # nodule contrast after / before: 1 unchanged, 0 gone, above 1 where its surroundings became more even
+    "How much of a nodule's contrast remains; raises BadInput as `nodule_contrast` does, and for a nodule that the X-ray does not show."
+    _planes(xray, pred)
+    before = nodule_contrast(xray, mask)
+    if before == 0 or math.isinf(before): raise BadInput("the X-ray shows no nodule there, or nothing around it to compare with")
+    return nodule_contrast(pred, mask) / before
+
+def nodule_transfer(
+    plain: np.ndarray,  # (H, W, 1) or (H, W) float, a film in [0, 1]
+    planted: np.ndarray,  # same shape, the film with a nodule from `insert_nodule`
+    plain_pred: np.ndarray,  # same shape, prediction for the first
+    planted_pred: np.ndarray,  # same shape, prediction for the second
+) -> float:  # 1 if the nodule passes whole, 0 if it is removed
+    "Gain with which a planted nodule passes the network; raises BadInput as `mae` does and for equal films."
+    plain, planted, plain_pred, planted_pred = _planes(plain, planted, plain_pred, planted_pred)
+    nodule = planted - plain
+    if not nodule.any(): raise BadInput("both films are equal: there is no planted nodule to follow")
+    return float((nodule * (planted_pred - plain_pred)).sum() / (nodule**2).sum())
 
 # %% ../nbs/05_metrics.ipynb #03a149a7
 METRICS = ("mae", "psnr", "psnr_fit", "ssim", "ms_ssim", "bsr", "suppression")
