@@ -5,10 +5,12 @@
 # %% auto #0
 __all__ = ['METRICS', 'mae', 'psnr', 'fit', 'psnr_fit', 'ssim', 'ms_ssim', 'bsr', 'suppression', 'nodule_contrast', 'lung_mask',
            'regions', 'score_regions', 'summarise_regions', 'insert_nodule', 'nodule_preservation', 'nodule_transfer',
-           'score_case', 'summarise', 'results_table', 'confidence_interval']
+           'score_case', 'summarise', 'results_table', 'confidence_interval', 'Comparison', 'compare']
 
 # %% ../nbs/05_metrics.ipynb #8af90ce8
 import math
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 from .core import BadInput, resize
@@ -422,3 +424,28 @@ def confidence_interval(
     draws = np.random.default_rng(seed).integers(values.size, size=(n, values.size))
     means = np.sort(values[draws].mean(axis=1))
     return float(means[int(0.025 * n)]), float(means[int(0.975 * n)])
+
+# %% ../nbs/05_metrics.ipynb #e2a91a90
+class Comparison(NamedTuple):
+    "Model a against model b on the same patients."
+    difference: float  # mean of a - b
+    low: float         # 95 % bootstrap interval of the difference, over patients
+    high: float
+    better: float      # share of patients in which a has the larger value, ties count half
+    p: float           # two-sided sign-flip permutation test
+    n: int             # patients
+
+def compare(
+    values_a: list[float],  # one value of a metric per patient, larger is better
+    values_b: list[float],  # of the other model, the same patients in the same order
+    seed: int = 0,  # the same seed gives the same result
+) -> Comparison:
+    "Compares two models patient by patient; raises BadInput for unequal lengths, no patients, and values that are not finite."
+    a, b = np.asarray(values_a, dtype=float), np.asarray(values_b, dtype=float)
+    if a.shape != b.shape or a.ndim != 1: raise BadInput(f"expected one value per patient for both models, got {a.shape} and {b.shape}")
+    if not (np.isfinite(a) & np.isfinite(b)).all(): raise BadInput("some values are nan or infinite: leave these patients out for both models")
+    gain = a - b
+    low, high = confidence_interval(gain, seed)
+    flipped = np.random.default_rng(seed).choice((-1, 1), size=(10_000, gain.size)) @ gain / max(gain.size, 1)
+    as_far = (np.abs(flipped) >= abs(gain.mean()) - 1e-12).sum()
+    return Comparison(float(gain.mean()), low, high, float((gain > 0).mean() + (gain == 0).mean() / 2), float((as_far + 1) / 10_001), gain.size)
