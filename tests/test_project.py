@@ -71,7 +71,7 @@ def test_notebook_has_stable_ids_and_a_reasonable_size(notebook):
     assert (content["nbformat"], content["nbformat_minor"]) == (4, 5)
     ids = [cell["id"] for cell in content["cells"]]
     assert len(ids) == len(set(ids))
-    assert notebook.stat().st_size < 700_000
+    assert notebook.stat().st_size < 1_000_000
 
 
 @every_notebook
