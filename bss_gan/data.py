@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LAYOUTS', 'PARTS', 'Pair', 'BadFolder', 'Leak', 'case_key', 'Problem', 'PairReport', 'find_pairs', 'Split',
-           'check_split', 'split_by_case', 'read_pair', 'load_pairs', 'augment_pair', 'make_dataset', 'prepare_batches',
-           'mount_drive', 'mirror']
+           'check_split', 'split_by_case', 'Match', 'find_same_patients', 'read_pair', 'load_pairs', 'augment_pair',
+           'make_dataset', 'prepare_batches', 'mount_drive', 'mirror']
 
 # %% ../nbs/01_data.ipynb #10633f34
 import errno
@@ -18,11 +18,13 @@ import unicodedata
 from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
@@ -292,9 +294,10 @@ class Split(NamedTuple):
 
 
 def check_split(
-    split: Split,   # or any three lists of Pair
+    split: Split,          # or any three lists of Pair
+    look: bool = False,    # True also looks at the X-rays: one patient under two names is found (`find_same_patients`)
 ) -> None:
-    "Raises `Leak` naming the cases that stand in more than one part."
+    "Raises `Leak` naming the cases that stand in more than one part, or films of two parts that show one patient."
     parts = defaultdict(set)
     for part, pairs in zip(Split._fields, split):
         for pair in pairs:
@@ -302,6 +305,8 @@ def check_split(
     leaks = [f"{case} ({', '.join(sorted(where))})" for case, where in sorted(parts.items()) if len(where) > 1]
     if leaks:
         raise Leak(f"{len(leaks)} cases stand in more than one part: {'; '.join(leaks)}. Keep all films of a patient together.")
+    if look:
+        _look_for_leaks(split)
 
 # %% ../nbs/01_data.ipynb #d313610b
 def split_by_case(
@@ -326,6 +331,141 @@ def split_by_case(
     split = Split(*map(tuple, parts.values()))
     check_split(split)
     return split
+
+# %% ../nbs/01_data.ipynb #41398a72
+_SIDE = 192  # pixels: films are compared as squares of this side
+
+
+def _structure(image, fine, coarse):
+    "What lies between two scales (sigmas in pixels), divided by its local strength."
+    band = cv2.GaussianBlur(image, (0, 0), fine) - cv2.GaussianBlur(image, (0, 0), coarse)
+    strength = np.sqrt(cv2.GaussianBlur(band**2, (0, 0), 2 * coarse))
+    return band / (strength + 0.3 * strength.mean() + 1e-6)
+
+
+class _Sketch(NamedTuple):
+    small: np.ndarray    # (32, 32): enough to find out how two films lie on each other
+    middle: np.ndarray   # (192, 192): to lay them on each other
+    fine: np.ndarray     # (192, 192): to see whether they are the same
+
+
+def _sketch(film):
+    "What is compared of a film, given as path or as (H, W, 1) array; raises `BadImage`."
+    image = film if isinstance(film, np.ndarray) else read_film(film).xray
+    image = cv2.resize(np.float32(image).reshape(image.shape[:2]), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(_structure(image, 3, 9), (32, 32), interpolation=cv2.INTER_AREA)
+    return _Sketch(small, _structure(image, 4, 12), _structure(image, 1, 3))
+
+# %% ../nbs/01_data.ipynb #7b71a456
+@lru_cache(maxsize=1)
+def _poses():
+    "(1400, 2, 3): affine maps from one film to another, with shifts in shares of the side."
+    zooms, angles, shifts = (0.87, 1, 1.15), np.radians((-6, -2, 2, 6)), (-0.08, -0.04, 0, 0.04, 0.08)
+    return np.array([[[mirror * np.cos(a) * zx, -mirror * np.sin(a) * zy, x], [np.sin(a) * zx, np.cos(a) * zy, y]]
+                     for mirror, a, zx, zy, x, y in product((1, -1), angles, zooms, zooms, shifts, shifts)
+                     if max(zx / zy, zy / zx) < 1.2])
+
+
+def _matrix(pose, side):
+    "A pose as OpenCV wants it, for pictures of side x side pixels."
+    middle = np.full(2, (side - 1) / 2)
+    return np.column_stack([pose[:, :2], middle + side * pose[:, 2] - pose[:, :2] @ middle]).astype(np.float32)
+
+
+def _move(image, matrix):
+    "The picture read through an affine map; 0 where it ends."
+    return cv2.warpAffine(image, matrix, image.shape[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+
+# %% ../nbs/01_data.ipynb #c466e7ca
+@lru_cache
+def _centre(side):
+    "Weights that fall to 0 at the border: corner boxes and letters stand at the same place on all films of a hospital."
+    line = np.hanning(side + 2)[1:-1]
+    return np.sqrt(np.outer(line, line)).astype(np.float32)
+
+
+def _unit(smalls):
+    "Small pictures (n, 32, 32) as weighted vectors (n, 1024) of length 1, so that products are correlations."
+    vectors = (smalls * _centre(32)).reshape(len(smalls), -1)
+    vectors -= vectors.mean(axis=1, keepdims=True)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+
+
+@lru_cache(maxsize=1)
+def _small_matrices():
+    return [_matrix(pose, 32) for pose in _poses()]
+
+
+def _best_poses(small, base):
+    "For each film of `base`, as `_unit` gives it: the best pose of the small picture, and the correlation there."
+    moved = _unit(np.stack([_move(small, matrix) for matrix in _small_matrices()]))
+    correlations = moved @ base.T
+    best = np.abs(correlations).argmax(axis=0)
+    return best, correlations[best, np.arange(len(base))]
+
+# %% ../nbs/01_data.ipynb #af2352ab
+def _similarity(film, other, pose, sign):
+    "Correlation of the fine structure of two sketches after the first one is laid on the second; 0 if that fails."
+    matrix, stop = _matrix(pose, _SIDE), (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 1e-3)
+    try:
+        for layer in ("middle", "fine"):
+            pictures = getattr(other, layer), sign * getattr(film, layer)
+            matrix = cv2.findTransformECC(*pictures, matrix, cv2.MOTION_AFFINE, stop, None, 3)[1]
+    except cv2.error:
+        return 0.0
+    weight = _centre(_SIDE) * (_move(np.ones_like(film.fine), matrix) > 0.99)
+    if np.count_nonzero(weight) < weight.size / 2:
+        return 0.0
+    x, y = (picture - np.average(picture, weights=weight) for picture in (sign * _move(film.fine, matrix), other.fine))
+    return float((weight * x * y).sum() / np.sqrt((weight * x**2).sum() * (weight * y**2).sum()))
+
+# %% ../nbs/01_data.ipynb #54dd7960
+class Match(NamedTuple):
+    first: int          # position in `films`
+    second: int         # position in `others`, or in `films` if there are none
+    similarity: float   # 0 to 1
+
+
+def find_same_patients(
+    films,                 # sequence of paths or of (H, W, 1) float arrays
+    others=None,           # a second such sequence to compare with; None compares the films among themselves
+    limit: float = 0.75,   # similarity from which on two films count as one patient
+    workers: int = 2,      # films that are worked on at the same time
+) -> list[Match]:          # the most similar first; of each film at most its five nearest
+    "Finds films that show one patient, whatever they are called: copies resized, toned, inverted, mirrored, cropped, turned. Raises `BadImage`."
+    with ThreadPoolExecutor(workers) as pool:
+        mine = list(pool.map(_sketch, films))
+        theirs = mine if others is None else list(pool.map(_sketch, others))
+        if not mine or not theirs: return []
+        base = _unit(np.stack([sketch.small for sketch in theirs]))
+
+        def matches(i):
+            poses, correlations = _best_poses(mine[i].small, base)
+            nearest = [j for j in np.argsort(-np.abs(correlations)) if others is not None or j != i][:5]
+            return [Match(i, int(j), _similarity(mine[i], theirs[j], _poses()[poses[j]], np.sign(correlations[j]))) for j in nearest]
+
+        found = [match for some in pool.map(matches, range(len(mine))) for match in some if match.similarity >= limit]
+    return _each_once(found, others is None)
+
+# %% ../nbs/01_data.ipynb #76134743
+def _each_once(matches, among_themselves):
+    "Matches sorted, the most similar first; of a pair that was found from both sides only the better one."
+    kept = {}
+    for match in sorted(matches, key=lambda match: -match.similarity):
+        ends = tuple(sorted(match[:2])) if among_themselves else match[:2]
+        kept.setdefault(ends, match._replace(first=ends[0], second=ends[1]))
+    return list(kept.values())
+
+
+def _look_for_leaks(split):
+    "Raises `Leak` naming films of two parts that show one patient."
+    leaks = []
+    for k, part in enumerate(Split._fields[1:], 1):
+        pairs, earlier = split[k], [pair for before in split[:k] for pair in before]
+        for match in find_same_patients([pair.source for pair in pairs], [pair.source for pair in earlier]):
+            leaks.append(f"{pairs[match.first].source} ({part}) and {earlier[match.second].source} ({match.similarity:.2f})")
+    if leaks:
+        raise Leak(f"{len(leaks)} times two parts show one patient: {'; '.join(leaks)}. Keep all films of a patient together.")
 
 # %% ../nbs/01_data.ipynb #59e88d60
 def read_pair(
