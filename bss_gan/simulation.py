@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['ENERGIES', 'PHOTONS', 'MASS_ATTENUATION', 'DENSITY', 'LUNG_DENSITY', 'RIB_REACH', 'SHOULDER_RODS', 'TOTALSEGMENTATOR',
            'BONES', 'BITS', 'LEVELS', 'OCTAVES', 'spectrum', 'transmit', 'rotation', 'Beam', 'project', 'rays',
-           'ellipsoid', 'column', 'union_length', 'smooth_curve', 'splat', 'plate', 'rod', 'Anatomy', 'draw_anatomy',
-           'rib_curves', 'ribs', 'clavicles', 'sternum', 'spine', 'shoulders', 'chest_cavity', 'domes', 'heart',
-           'mediastinum', 'in_lung', 'vessel_tree', 'vessels', 'trunk', 'air', 'nodules', 'soft_tissue', 'Thickness',
-           'thorax', 'Scan', 'read_scan', 'save_scan', 'load_scan', 'example_scan', 'project_scan', 'bend',
-           'add_nodules', 'Exposure', 'draw_exposure', 'detect', 'local_contrast', 'develop', 'expose', 'add_devices',
-           'annotate', 'SimulatedFilm', 'draw_beam', 'draw_thorax', 'draw_scan', 'simulate', 'simulate_pairs',
-           'write_pairs']
+           'ellipsoid', 'picture', 'column', 'union_length', 'smooth_curve', 'splat', 'plate', 'rod', 'Anatomy',
+           'draw_anatomy', 'draw_unusual_anatomy', 'rib_curves', 'ribs', 'cartilage', 'clavicles', 'sternum', 'spine',
+           'shoulders', 'chest_cavity', 'domes', 'heart', 'mediastinum', 'in_lung', 'vessel_tree', 'vessels', 'trunk',
+           'air', 'nodules', 'effusion', 'patchy', 'soft_tissue', 'Thickness', 'thorax', 'Scan', 'read_scan',
+           'save_scan', 'load_scan', 'example_scan', 'project_scan', 'bend', 'sharpen_bone', 'add_nodules', 'Exposure',
+           'draw_exposure', 'detect', 'local_contrast', 'develop', 'expose', 'add_devices', 'annotate', 'SimulatedFilm',
+           'draw_beam', 'draw_thorax', 'draw_scan', 'simulate', 'simulate_pairs', 'write_pairs']
 
 # %% ../nbs/02_simulation.ipynb #23265e67
 import os
@@ -142,6 +142,15 @@ def ellipsoid(
     return middle - half, middle + half
 
 
+def picture(
+    lengths: np.ndarray,            # (n * n,) one value for each ray
+    beam: Beam,
+) -> np.ndarray:                    # (size, size) float32
+    "Lays values out as a picture, and enlarges it if the rays were fewer than the pixels."
+    side = int(len(lengths) ** 0.5)
+    return cv2.resize(lengths.reshape(side, side).astype(np.float32), (beam.size, beam.size), interpolation=cv2.INTER_LINEAR)
+
+# %% ../nbs/02_simulation.ipynb #30a19507
 def column(
     ray: tuple,                     # from `rays`
     heights: np.ndarray,            # (K,) increasing y in mm, at which the next five are given
@@ -262,6 +271,16 @@ class Anatomy:
     breast: float           # scale of the breasts, 0 for none
     arm: float              # how far the arms are held out
     shoulder: float         # how far the shoulders hang
+    scapula: float = 0.0    # how far the shoulder blades are turned out of the lungs
+    raised: bool = False    # arms held up
+    aorta: float = 1.0      # scale of the aorta, which lengthens with age
+    lung: float = 1.0       # density of the lung: below 1 emphysema, above 1 congestion
+    grain: float = 1.0      # strength of the fine structure of the lung
+    blood: float = 1.0      # strength of the vessels
+    cartilage: float = 0.0  # how much of the rib cartilage is calcified, 0 to 1
+    fluid: tuple = ()       # height of effusion over the diaphragm, on the right and on the left
+    patches: int = 0        # consolidations
+    gas: int = 0            # bubbles in the bowel
 
 
 def draw_anatomy(rng: np.random.Generator) -> Anatomy:
@@ -275,6 +294,22 @@ def draw_anatomy(rng: np.random.Generator) -> Anatomy:
     return Anatomy(width, depth, level, half_width, half_depth, back, lean=u(0.42, 0.72), sag=u(0.03, 0.16),
                    rib=(u(3.2, 4.3), u(5.4, 7.4)), shell=u(0.9, 1.5), trabecular=u(0.15, 0.4), dome=height * u(68, 96),
                    heart=u(0.88, 1.12), fat=u(3, 18), breast=u(0.6, 1.2) * (u() < 0.45), arm=u(-14, 14), shoulder=u(-14, 10))
+
+# %% ../nbs/02_simulation.ipynb #483f9e6e
+def draw_unusual_anatomy(rng: np.random.Generator) -> Anatomy:
+    "Draws one patient from a whole hospital."
+    u, body = rng.uniform, draw_anatomy(rng)
+    chance = lambda p, low, high, otherwise: u(low, high) if u() < p else otherwise
+    width, depth, height, frail = u(0.86, 1.1), u(0.85, 1.2), u(0.9, 1.08), u(0.5, 1.1)
+    round_back = chance(0.3, 0, 22, 0) * np.sin(np.linspace(0, np.pi, 12))
+    heart, flat = chance(0.35, 1.1, 1.4, body.heart), u() < 0.3
+    return replace(body, width=width * body.width, depth=depth * body.depth, level=height * body.level, half_width=width * body.half_width,
+                   half_depth=depth * body.half_depth, back=body.back + round_back, lean=u(0.35, 0.85), sag=u(0, 0.22),
+                   rib=(u(2.8, 4.5), u(4.8, 7.8)), shell=1.5 * frail, trabecular=0.4 * frail**1.5, dome=u(40, 70) if flat else u(66, 104),
+                   heart=heart, fat=u(2, 12) if u() < 0.5 else u(10, 40), breast=chance(0.5, 0.5, 1.5, 0), arm=u(-14, 60), shoulder=u(-30, 16),
+                   scapula=u(-34, 10), raised=u() < 0.12, aorta=chance(0.4, 1.1, 1.5, u(0.8, 1.1)), lung=u(0.55, 1.5), grain=u(0.5, 2.2),
+                   blood=u(0.7, 1.6), cartilage=chance(0.4, 0.1, 0.9, 0), patches=rng.integers(1, 6) if u() < 0.2 else 0,
+                   fluid=tuple(chance(0.12, 5, 80, 0) for _ in range(2)), gas=rng.integers(0, 9))
 
 # %% ../nbs/02_simulation.ipynb #35769381
 RIB_REACH = (160, 155, 152, 150, 147, 143, 138, 130, 121, 110, 88, 66)  # degrees round the chest at which bone ends
@@ -306,6 +341,16 @@ def ribs(beam: Beam, body: Anatomy) -> np.ndarray:  # (size, size) mm of compact
         total = total + rod([some], beam, rx, ry, body.shell, body.trabecular)
     return total
 
+
+def cartilage(beam: Beam, body: Anatomy, rng: np.random.Generator) -> np.ndarray:  # (size, size) mm of compact bone
+    "Chalk in the cartilage between the ribs and the sternum, in crumbs, as it comes with age."
+    ends, t = rib_curves(body)[:10, :, -1], np.linspace(0, 1, 60)[:, None]
+    sternum = np.stack([16 * np.sign(ends[..., 0]), np.minimum(ends[..., 1] - 10, 60), ends[..., 2] - 4], -1)
+    lines = ends[..., None, :] * (1 - t) + sternum[..., None, :] * t + 14 * np.array([0, 1, 0]) * np.sin(np.pi * t)
+    crumbs = lines.reshape(-1, 6, 3)                # pieces of the twenty lines
+    crumbs = crumbs[rng.random(len(crumbs)) < 0.6 * body.cartilage]
+    return rod([crumbs + rng.normal(0, 2, (len(crumbs), 1, 3))], beam, 3, 5, 1.2, 0.2) if len(crumbs) else np.zeros((beam.size,) * 2, np.float32)
+
 # %% ../nbs/02_simulation.ipynb #ee29aac1
 def clavicles(beam: Beam, body: Anatomy, rng: np.random.Generator) -> np.ndarray:  # (size, size) mm of compact bone
     "Both collar bones."
@@ -330,7 +375,7 @@ def sternum(beam: Beam, body: Anatomy, ray: tuple) -> np.ndarray:  # (size, size
     front = body.back[4] - 2 * body.half_depth[4]
     upper = _hollow(ray, (0, -72, front + 22), (30, 24, 6), rotation(pitch=-25), 0.8, body.trabecular)
     lower = _hollow(ray, (0, 2, front + 2), (17, 52, 6), rotation(pitch=-8), 0.8, body.trabecular)
-    return (upper + lower).reshape(beam.size, beam.size)
+    return picture(upper + lower, beam)
 
 # %% ../nbs/02_simulation.ipynb #074dd9fc
 def _vertebrae(body):
@@ -347,11 +392,11 @@ def _vertebral_bodies(beam, body, ray):
     number = np.interp(ray[0][1] + 70 * ray[1][1], level, np.arange(len(level)))
     off = np.abs(number - np.round(number))           # 0 in the middle of a vertebra, 0.5 in the disc
     z = np.interp(number, np.arange(len(level)), z)
-    x = (ray[0][0] + ray[1][0] * z) / (np.interp(number, np.arange(len(level)), half) * (0.9 + 0.9 * off**2))
+    x = (ray[0][0] + ray[1][0] * z) / (np.interp(number, np.arange(len(level)), half) * (0.86 + 1.1 * off**2))
     outer, inner = (26 * r * np.sqrt(np.maximum(1 - (x / r) ** 2, 0)) for r in (1, 0.94))
-    end_plate = 0.22 * np.clip((off - 0.36) / 0.04, 0, 1)
-    bone = outer - inner + np.maximum(body.trabecular, end_plate) * inner
-    return (bone * np.clip((0.45 - off) / 0.06, 0, 1)).reshape(beam.size, beam.size).astype(np.float32)
+    end_plate = 0.1 * np.clip((off - 0.3) / 0.1, 0, 1)
+    bone = outer - inner + (0.5 * body.trabecular + end_plate) * inner  # half as dense inside as a rib
+    return picture(bone * (0.15 + 0.85 * np.clip((0.48 - off) / 0.12, 0, 1)), beam)
 
 
 def spine(beam: Beam, body: Anatomy, ray: tuple) -> np.ndarray:  # (size, size) mm of compact bone
@@ -387,14 +432,15 @@ SHOULDER_RODS = ((3.8, 4.4, 1.3), (1.9, 1.9, 1.2), (1.9, 1.9, 1.2), (3.2, 5.5, 1
 
 def shoulders(beam: Beam, body: Anatomy, ray: tuple, rng: np.random.Generator) -> np.ndarray:  # (size, size) mm of compact bone
     "Shoulder blades, and as much of the upper arms as the film shows."
-    out, turn, sides = rng.uniform(0, 18), rng.uniform(-8, 8), []
+    out, turn, sides = body.scapula + rng.uniform(0, 18), rng.uniform(-8, 8) + 25 * body.raised, []
+    elbow = (222 + body.arm, 157, 22) if not body.raised else (215, -330, 0)
     total, blade = np.zeros((beam.size, beam.size), np.float32), np.zeros((beam.size, beam.size), np.uint8)
     for side in (-1, 1):
         place = lambda x, y, z: np.array([side * (body.width * x + out), y + body.shoulder, z])
-        sides.append(_shoulder(place, turn, place(222 + body.arm, 157, 22)))
+        sides.append(_shoulder(place, turn, place(*elbow)))
         outline = np.round(project(np.concatenate(sides[-1][:3]), beam) * 16).astype(np.int32)
         cv2.fillPoly(blade, [outline], 255, cv2.LINE_AA, 4)
-        total += _hollow(ray, place(170, -93, 22), (24, 24, 24), np.eye(3), 1.2, 0.25).reshape(total.shape)
+        total += picture(_hollow(ray, place(170, -93, 22), (24, 24, 24), np.eye(3), 1.2, 0.25), beam)
     total += cv2.GaussianBlur(blade * np.float32(2 / 255), (0, 0), 2 / beam.pixel)  # the blade itself is 2 mm thin
     for curves, (rx, ry, wall) in zip(zip(*sides), SHOULDER_RODS): total += rod(curves, beam, rx, ry, wall, 0.2)
     return total
@@ -429,12 +475,13 @@ def heart(ray: tuple, body: Anatomy) -> list:  # of (entry, exit)
 # %% ../nbs/02_simulation.ipynb #057fd109
 def mediastinum(ray: tuple, body: Anatomy) -> list:  # of (entry, exit)
     "Great vessels, what lies between the lungs and in front of the spine."
-    h, d = body.heart, body.dome
+    h, d, a = body.heart, body.dome, body.aorta
     parts = [
         ((16, d - 78, -16), (34 * h, 58, 72), 14),  # outflow of the heart
-        ((20, -52, 6), (21, 20, 55), 0),            # arch of the aorta: the knuckle
+        ((20 * a, -46 - 6 * a, 6), (21 * a, 20 * a, 55), 0),  # arch of the aorta: the knuckle
         ((27, -38, 2), (18, 20, 50), 0),            # pulmonary trunk
-        ((25, 30, 46), (12, 130, 12), 0),           # descending aorta
+        ((25 * a, 30, 46), (12 * a, 130, 12), 6 * a - 6),     # descending aorta
+        ((-12 * a, -28, -20), (20 * a, 52, 40), 0), # ascending aorta
         ((-15, -62, -16), (16, 84, 70), -4),        # superior vena cava
         ((17, -98, 4), (15, 54, 60), 5),            # left subclavian artery
         ((0, -95, 0), (26, 75, 60), 0),             # upper mediastinum
@@ -476,12 +523,12 @@ def vessel_tree(
 # %% ../nbs/02_simulation.ipynb #f826e9e9
 def vessels(beam: Beam, body: Anatomy, rng: np.random.Generator) -> np.ndarray:  # (size, size) mm of blood
     "Arteries and veins of both lungs."
-    branches, strength = [], rng.uniform(1.0, 1.4)
+    branches, strength = [], body.blood * rng.uniform(1.0, 1.4)
     for side in (-1, 1):
         cloud = rng.uniform((12, -165, -110), (140, 190, 110), (6000, 3)) * (side, 1, 1)
         cloud = cloud[in_lung(cloud, body)]
-        for root, radius, n in (((34, -34, 12), 6.6, 512), ((26, -2, 18), 5.6, 256)):
-            targets = cloud[rng.choice(len(cloud), n, replace=len(cloud) < n)] * (1, 1, 0.6)  # branches in depth show as dots: fewer of them
+        for root, radius, n in (((36, -28, 12), 7.4, 1024), ((26, -2, 18), 6.0, 512)):
+            targets = cloud[rng.choice(len(cloud), n, replace=len(cloud) < n)] * (1, 1, 0.5)  # branches in depth show as dots: fewer of them
             for start, end, r in vessel_tree(targets, np.multiply(root, (side * body.width, 1, 1)), radius * strength):
                 branches.append(np.column_stack([start, end, np.full(len(start), r)]))
     branches = np.concatenate(branches)
@@ -497,7 +544,7 @@ def vessels(beam: Beam, body: Anatomy, rng: np.random.Generator) -> np.ndarray: 
 # %% ../nbs/02_simulation.ipynb #b5f57987
 def trunk(beam: Beam, body: Anatomy) -> np.ndarray:  # (size, size) mm from skin to skin
     "The outline of the body, filled."
-    half = Beam(-(-beam.size // 2), beam.field, beam.distance, beam.gap, beam.angles, beam.shift)
+    half = replace(beam, size=min(-(-beam.size // 2), 256))
     ray, w, hang = rays(half), body.width, body.shoulder
     y = np.array([-260, -190, -165, -145, -125, -100, -60, 0, 60, 120, 180, 260])
     width = w * np.array([58, 60, 78, 112, 144, 160, 168, 170, 169, 166, 162, 160]) + 0.4 * body.fat
@@ -508,7 +555,8 @@ def trunk(beam: Beam, body: Anatomy) -> np.ndarray:  # (size, size) mm from skin
             ellipsoid(ray, (side * (x * w + 0.4 * body.fat), y, z), axes, rotation(side * yaw, 0, side * roll)))
         add(105, -118 + 0.5 * hang, 28, (130, 56, 72), -16)            # trapezius and shoulder
         add(178, -82 + hang, 20, (52, 66, 50), -8)                     # deltoid
-        add(206 + body.arm, 40, 20, (44, 190, 46), 11)                 # arm
+        if body.raised: add(190, -230, 10, (46, 170, 46), -6)          # arm, up
+        else: add(206 + body.arm, 40, 20, (44, 190, 46), 11)           # or down
         add(146, -40, 30, (28, 115, 32), -14)                          # muscles behind the armpit
         add(98, -52, -78, (76, 52, 20), 24)                            # pectoral muscle
         b = body.breast
@@ -526,7 +574,11 @@ def air(beam: Beam, body: Anatomy, ray: tuple, rng: np.random.Generator) -> np.n
     if u() < 0.65:
         centre = (u(50, 85), body.dome + u(28, 42), u(-50, -10))
         near, far = ellipsoid(ray, centre, (u(16, 40), u(8, 20), u(10, 24)), rotation(roll=u(-15, 15)))
-        total = total + (far - near).reshape(total.shape)
+        total = total + picture(far - near, beam)
+    for _ in range(body.gas):  # loops of bowel under the diaphragm
+        centre = (u(-90, 130), body.dome + u(35, 110), u(-70, 0))
+        near, far = ellipsoid(ray, centre, u((12, 8, 8), (30, 18, 20)), rotation(roll=u(-60, 60)))
+        total = total + picture(far - near, beam)
     return total
 
 # %% ../nbs/02_simulation.ipynb #1ecef1a4
@@ -537,7 +589,7 @@ def nodules(beam: Beam, body: Anatomy, ray: tuple, rng: np.random.Generator) -> 
         places = rng.uniform((-130, -130, -80), (130, 120, 80), (400, 3))
         axes = rng.uniform(4, 14) * rng.uniform(0.8, 1.25, 3)
         near, far = ellipsoid(ray, places[in_lung(places, body)][0], axes, rotation(*rng.uniform(-90, 90, 3)))
-        total += (far - near).reshape(total.shape)
+        total += picture(far - near, beam)
     return cv2.GaussianBlur(total, (0, 0), 1.2 / beam.pixel)
 
 # %% ../nbs/02_simulation.ipynb #4a27c6e3
@@ -548,30 +600,45 @@ def _texture(rng, beam, mm):
     return field / field.std()
 
 
+def effusion(ray: tuple, body: Anatomy) -> list:  # of (entry, exit)
+    "Fluid on the diaphragm: it climbs up the wall of the chest."
+    return [ellipsoid(ray, (side * 118 * body.width, body.dome + 62 - height, 20), (62, 60 + height / 2, 110), downwards=True)
+            for side, height in zip((-1, 1), body.fluid) if height]
+
+
+def patchy(beam: Beam, body: Anatomy, rng: np.random.Generator) -> np.ndarray:  # (size, size) share of the air that is lost
+    "Consolidations: clouds with ragged edges."
+    total = np.zeros((beam.size, beam.size), np.float32)
+    y, x = np.mgrid[:beam.size, :beam.size].astype(np.float32) * beam.pixel
+    for _ in range(body.patches):
+        (row, column), radius = rng.uniform(0.2, 0.8, 2) * beam.field, rng.uniform(15, 70)
+        total += rng.uniform(0.2, 0.7) * np.exp(-((x - column) ** 2 + (y - row) ** 2) / radius**2)
+    return np.clip(total * (1 + 0.5 * _texture(rng, beam, 9) + 0.4 * _texture(rng, beam, 4)), 0, 0.9) if body.patches else total
+
+# %% ../nbs/02_simulation.ipynb #63e2c30e
 def soft_tissue(
     beam: Beam, body: Anatomy, ray: tuple, rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, dict]:  # mm of soft tissue, mm of fat, masks: all (size, size)
     "What the patient would be without bones."
-    square = lambda x: x.reshape(beam.size, beam.size)
     cavity = chest_cavity(ray, body)
-    space = square(cavity[1] - cavity[0])
     inside = cavity[1] > cavity[0]  # only these rays need to know about the organs
     some, cut = tuple(r[:, inside] for r in ray), tuple(c[inside] for c in cavity)
-    filled, hearts = np.zeros_like(space), np.zeros_like(space)
-    filled[square(inside)] = union_length(domes(some, body) + heart(some, body) + mediastinum(some, body), cut)
-    hearts[square(inside)] = union_length(heart(some, body))
+    filled, hearts = np.zeros((2, len(inside)), np.float32)
+    filled[inside] = union_length(domes(some, body) + heart(some, body) + mediastinum(some, body) + effusion(some, body), cut)
+    hearts[inside] = union_length(heart(some, body))
+    space, filled, hearts = (picture(length, beam) for length in (cavity[1] - cavity[0], filled, hearts))
     nodule = nodules(beam, body, ray, rng)
     outline = trunk(beam, body)
     fat = np.minimum(2 * body.fat, 0.4 * outline)
-    share = LUNG_DENSITY / DENSITY["soft"]
-    lung = (space - filled) * (1 - share * (1 + 0.06 * _texture(rng, beam, 3) + 0.04 * _texture(rng, beam, 20)))
+    share = body.lung * LUNG_DENSITY / DENSITY["soft"]
+    grain = body.grain * (0.06 * _texture(rng, beam, 3) + 0.04 * _texture(rng, beam, 20))
+    lung = (space - filled) * (1 - share * (1 + grain)) * (1 - patchy(beam, body, rng))
     muscle = np.clip(outline / 20, 0, 1) * (1.5 * _texture(rng, beam, 30) + 0.6 * _texture(rng, beam, 8))
     soft = outline - fat + muscle - lung + (1 - share) * (vessels(beam, body, rng) + nodule) - air(beam, body, ray, rng)
-    masks = {"lung": (space > 5) & (filled < 0.25 * space), "nodule": nodule > 2,
-             "heart": hearts > 15}
+    masks = {"lung": (space > 5) & (filled < 0.25 * space), "nodule": nodule > 2, "heart": hearts > 15}
     return np.maximum(soft, 0), fat, masks
 
-# %% ../nbs/02_simulation.ipynb #f6d6713a
+# %% ../nbs/02_simulation.ipynb #3d32ffe7
 @dataclass(frozen=True)
 class Thickness:
     "What each ray of an exposure has to cross."
@@ -587,10 +654,11 @@ def thorax(
     beam: Beam, body: Anatomy, rng: np.random.Generator,
 ) -> Thickness:
     "The parametric patient: everything that this chapter has drawn so far."
-    ray = rays(beam)
+    ray = rays(replace(beam, size=min(beam.size, 400)))  # organs have soft borders: rays 1 mm apart are enough
     parts = {"ribs": ribs(beam, body), "clavicles": clavicles(beam, body, rng), "spine": spine(beam, body, ray),
              "sternum": sternum(beam, body, ray), "shoulders": shoulders(beam, body, ray, rng)}
     soft, fat, masks = soft_tissue(beam, body, ray, rng)
+    if body.cartilage: parts["ribs"] = parts["ribs"] + cartilage(beam, body, rng)
     bone = np.minimum(np.maximum(sum(parts.values()), 0), soft)
     masks.update({name: part > 0.8 for name, part in parts.items()}, bone=bone > 0.8)
     return Thickness(soft, fat, bone, masks, beam.pixel)
@@ -777,7 +845,7 @@ def project_scan(
     masks |= {"bone": bone > 0.8, "nodule": np.zeros_like(bits, bool)}
     return Thickness(soft, np.zeros_like(soft), bone, masks, beam.pixel)
 
-# %% ../nbs/02_simulation.ipynb #8593fcc4
+# %% ../nbs/02_simulation.ipynb #4009be51
 def bend(
     patient: Thickness,
     rng: np.random.Generator,
@@ -798,6 +866,12 @@ def bend(
     return replace(patient, soft=soft, fat=fat, bone=np.minimum(bone, soft), masks=masks)
 
 
+def sharpen_bone(patient: Thickness, amount: float) -> Thickness:
+    "Gives bone some of the edges back that the thick slices of a CT have blurred."
+    blurred = cv2.GaussianBlur(patient.bone, (0, 0), 1 / patient.pixel)
+    return replace(patient, bone=np.clip(patient.bone + amount * (patient.bone - blurred), 0, patient.soft))
+
+
 def add_nodules(patient: Thickness, rng: np.random.Generator) -> Thickness:
     "Puts one to three round shadows of 6 to 28 mm into the lungs of a projected patient."
     places = np.argwhere(patient.masks["lung"])
@@ -810,7 +884,7 @@ def add_nodules(patient: Thickness, rng: np.random.Generator) -> Thickness:
     total = cv2.GaussianBlur(total, (0, 0), max(0.4, 1.2 / patient.pixel))
     return replace(patient, soft=patient.soft + total, masks=patient.masks | {"nodule": total > 2})
 
-# %% ../nbs/02_simulation.ipynb #86810ee7
+# %% ../nbs/02_simulation.ipynb #a55c25e8
 OCTAVES = 0.6 * 2.0 ** np.arange(7)  # mm: the sizes of details whose contrast is set one by one
 
 
@@ -823,6 +897,8 @@ class Exposure:
     dose: float = 2e5              # photons per square mm of detector without patient
     lift: np.ndarray = field(default_factory=lambda: np.zeros(7))  # added contrast at OCTAVES
     soft_lift: np.ndarray = field(default_factory=lambda: np.zeros(7))  # the same in the film without bone
+    given_back: float = 0.0        # share of the bones' coarse brightness that the film without bone gets back
+    coarse: float = 20.0           # mm: coarser than this
     flat: float = 0.3              # share of the coarse structure that is taken away
     curve: str = "logistic"        # or "straight" or "power"
     grey: tuple = (0.4, 0.9)       # of the lung and of the bright tissue; for "power" the first is the exponent
@@ -834,11 +910,11 @@ def draw_exposure(rng: np.random.Generator, wide: bool = False) -> Exposure:
     if not wide:
         grey = u(0.2, 0.6)
         return Exposure(fog=u(0.08, 0.3), blur=u(0.3, 0.55), dose=10 ** u(4.8, 5.6), flat=u(0, 0.6), grey=(grey, 1 - (1 - grey) * u(0.08, 0.25)))
-    lift = u(0, 1.4) * (u() < 0.8) * u((0.3, 0.5, 0.6, 0.6, 0.4, 0, 0), (1, 1, 1, 1, 1, 0.8, 0.6))
+    lift = u(0, 2.0) * (u() < 0.85) * u((0.3, 0.5, 0.6, 0.6, 0.4, 0, 0), (1, 1, 1, 1, 1, 0.8, 0.6))
     fine = np.where(OCTAVES < 6, u(0, 0.6), 1)  # a soft-tissue film gets less of the fine bands, as in dual energy
     curve = ("logistic", "straight", "power")[rng.integers(3)]
     grey = (u(0.6, 1.6), 1) if curve == "power" else (u(0.08, 0.5), u(0.72, 0.97))
-    return Exposure(u(-0.6, 0.9), u(0.05, 0.35), u(0.3, 0.9), 10 ** u(4.5, 5.8), lift, fine * lift, u(0, 0.6), curve, grey)
+    return Exposure(u(-0.6, 0.9), u(0.05, 0.35), u(0.3, 0.9), 10 ** u(4.5, 5.8), lift, fine * lift, u(0.4, 1), 10 ** u(0.95, 1.6), u(0, 0.6), curve, grey)
 
 # %% ../nbs/02_simulation.ipynb #f359bfa0
 def _smooth(image, sigma):
@@ -876,7 +952,7 @@ def local_contrast(
     for band in reversed(bands): rest = cv2.pyrUp(rest, dstsize=band.shape[::-1]) + band
     return rest
 
-# %% ../nbs/02_simulation.ipynb #f40ef68e
+# %% ../nbs/02_simulation.ipynb #070a732b
 def develop(
     density: list,               # two (H, W) densities: with bone, without
     lung: np.ndarray,            # (H, W) bool
@@ -908,6 +984,7 @@ def expose(
     primary = [transmit(soft - bone, patient.fat, bone, patient.metal, energy), transmit(soft, patient.fat, 0, patient.metal, energy)]
     with_bone, without = detect(primary, patient.pixel, exposure, rng)
     density = [local_contrast(with_bone, patient.pixel, exposure.lift), local_contrast(without, patient.pixel, exposure.soft_lift)]
+    density[1] = density[1] + np.float32(exposure.given_back) * _smooth(density[0] - density[1], exposure.coarse / patient.pixel)
     xray, plain = develop(density, patient.masks["lung"], patient.pixel, exposure)
     return xray, plain
 
@@ -977,12 +1054,11 @@ def draw_beam(rng: np.random.Generator, size: int, wide: bool = False) -> Beam:
     distance, gap = (u(1000, 1500), u(110, 150)) if ap else (u(1500, 2000), u(120, 170))
     return Beam(size, u(320, 430), distance, gap, (u(-8, 8), u(-14, 14), u(-5, 5)), (u(-14, 14), u(-12, 24)), ap)
 
-# %% ../nbs/02_simulation.ipynb #d231a978
+# %% ../nbs/02_simulation.ipynb #f5bfbdce
 def draw_thorax(rng: np.random.Generator, size: int, wide: bool = False) -> Thickness:
     "Draws a parametric patient and how he stands."
-    body, beam = draw_anatomy(rng), draw_beam(rng, size, wide)
-    patient = thorax(beam, body, rng)
-    return bend(patient, rng, rng.uniform(0, 0.5)) if wide else patient
+    body, beam = draw_unusual_anatomy(rng) if wide else draw_anatomy(rng), draw_beam(rng, size, wide)
+    return bend(thorax(beam, body, rng), rng, rng.uniform(0.1, 0.55) if wide else 0.1)
 
 
 def draw_scan(scan: Scan, rng: np.random.Generator, size: int, wide: bool = False) -> Thickness:
@@ -994,7 +1070,9 @@ def draw_scan(scan: Scan, rng: np.random.Generator, size: int, wide: bool = Fals
     side = max(height * stretch[1], width * stretch[0]) * beam.magnification * u(1.02, 1.2)
     above = (side / 2 / beam.magnification - scan.middle[1] * scan.voxel[1] * stretch[1]) # mm that the film would reach above the scan
     beam = replace(beam, field=side, shift=(beam.shift[0], min(beam.shift[1], u(-0.02, 0.03) * side - above)))
-    patient = bend(project_scan(scan, beam, stretch, u(0.8, 1.9) if wide else u(1.1, 1.6)), rng, u(0, 0.65) if wide else 0.15)
+    patient = project_scan(scan, beam, stretch, u(0.9, 2.3) if wide else u(1.1, 1.6))
+    if wide: patient = sharpen_bone(patient, u(0, 1.6))
+    patient = bend(patient, rng, u(0, 0.65) if wide else 0.15)
     return add_nodules(patient, rng) if u() < (0.5 if wide else 0.35) else patient
 
 # %% ../nbs/02_simulation.ipynb #3485f610
