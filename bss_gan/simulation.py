@@ -4,14 +4,14 @@
 
 # %% auto #0
 __all__ = ['ENERGIES', 'PHOTONS', 'MASS_ATTENUATION', 'DENSITY', 'LUNG_DENSITY', 'RIB_REACH', 'SHOULDER_RODS', 'TOTALSEGMENTATOR',
-           'BONES', 'BITS', 'LEVELS', 'OCTAVES', 'spectrum', 'transmit', 'rotation', 'Beam', 'project', 'rays',
-           'ellipsoid', 'picture', 'column', 'union_length', 'smooth_curve', 'splat', 'plate', 'rod', 'Anatomy',
-           'draw_anatomy', 'draw_unusual_anatomy', 'rib_curves', 'ribs', 'cartilage', 'clavicles', 'sternum', 'spine',
-           'shoulders', 'chest_cavity', 'domes', 'heart', 'mediastinum', 'in_lung', 'vessel_tree', 'vessels', 'trunk',
-           'air', 'nodules', 'effusion', 'patchy', 'soft_tissue', 'Thickness', 'thorax', 'Scan', 'read_scan',
+           'BONES', 'BITS', 'LEVELS', 'OCTAVES', 'TUBES', 'LEADS', 'spectrum', 'transmit', 'rotation', 'Beam',
+           'project', 'rays', 'ellipsoid', 'picture', 'column', 'union_length', 'smooth_curve', 'splat', 'plate', 'rod',
+           'Anatomy', 'draw_anatomy', 'draw_unusual_anatomy', 'rib_curves', 'ribs', 'cartilage', 'clavicles', 'sternum',
+           'spine', 'shoulders', 'chest_cavity', 'domes', 'heart', 'mediastinum', 'in_lung', 'vessel_tree', 'vessels',
+           'trunk', 'air', 'nodules', 'effusion', 'patchy', 'soft_tissue', 'Thickness', 'thorax', 'Scan', 'read_scan',
            'save_scan', 'load_scan', 'example_scan', 'project_scan', 'bend', 'sharpen_bone', 'add_nodules', 'Exposure',
-           'draw_exposure', 'detect', 'local_contrast', 'develop', 'expose', 'add_devices', 'annotate', 'SimulatedFilm',
-           'draw_beam', 'draw_thorax', 'draw_scan', 'simulate', 'simulate_pairs', 'write_pairs']
+           'draw_exposure', 'detect', 'local_contrast', 'develop', 'expose', 'draw_devices', 'add_devices', 'annotate',
+           'SimulatedFilm', 'draw_beam', 'draw_thorax', 'draw_scan', 'simulate', 'simulate_pairs', 'write_pairs']
 
 # %% ../nbs/02_simulation.ipynb #23265e67
 import os
@@ -282,7 +282,7 @@ class Anatomy:
     patches: int = 0        # consolidations
     gas: int = 0            # bubbles in the bowel
 
-
+# %% ../nbs/02_simulation.ipynb #88d71982
 def draw_anatomy(rng: np.random.Generator) -> Anatomy:
     "Draws one patient."
     u = rng.uniform
@@ -295,7 +295,7 @@ def draw_anatomy(rng: np.random.Generator) -> Anatomy:
                    rib=(u(3.2, 4.3), u(5.4, 7.4)), shell=u(0.9, 1.5), trabecular=u(0.15, 0.4), dome=height * u(68, 96),
                    heart=u(0.88, 1.12), fat=u(3, 18), breast=u(0.6, 1.2) * (u() < 0.45), arm=u(-14, 14), shoulder=u(-14, 10))
 
-# %% ../nbs/02_simulation.ipynb #483f9e6e
+# %% ../nbs/02_simulation.ipynb #7ff3d3f4
 def draw_unusual_anatomy(rng: np.random.Generator) -> Anatomy:
     "Draws one patient from a whole hospital."
     u, body = rng.uniform, draw_anatomy(rng)
@@ -307,7 +307,7 @@ def draw_unusual_anatomy(rng: np.random.Generator) -> Anatomy:
                    half_depth=depth * body.half_depth, back=body.back + round_back, lean=u(0.35, 0.85), sag=u(0, 0.22),
                    rib=(u(2.8, 4.5), u(4.8, 7.8)), shell=1.5 * frail, trabecular=0.4 * frail**1.5, dome=u(40, 70) if flat else u(66, 104),
                    heart=heart, fat=u(2, 12) if u() < 0.5 else u(10, 40), breast=chance(0.5, 0.5, 1.5, 0), arm=u(-14, 60), shoulder=u(-30, 16),
-                   scapula=u(-34, 10), raised=u() < 0.12, aorta=chance(0.4, 1.1, 1.5, u(0.8, 1.1)), lung=u(0.55, 1.5), grain=u(0.5, 2.2),
+                   scapula=u(-34, 10), raised=u() < 0.12, aorta=chance(0.4, 1.1, 1.5, u(0.8, 1.1)), lung=u(0.55, 1.5), grain=u(0.5, 1.8),
                    blood=u(0.7, 1.6), cartilage=chance(0.4, 0.1, 0.9, 0), patches=rng.integers(1, 6) if u() < 0.2 else 0,
                    fluid=tuple(chance(0.12, 5, 80, 0) for _ in range(2)), gas=rng.integers(0, 9))
 
@@ -469,15 +469,15 @@ def domes(ray: tuple, body: Anatomy) -> list:  # of (entry, exit)
 def heart(ray: tuple, body: Anatomy) -> list:  # of (entry, exit)
     "The left ventricle, lying on its side, and the right atrium."
     h, d = body.heart, body.dome
-    return [ellipsoid(ray, (30 * h, d - 26, -20), (72 * h, 44 * h, 78 * h), rotation(roll=-33)),
-            ellipsoid(ray, (-6 * h, d - 38, -16), (36 * h, 52 * h, 78 * h), rotation(roll=10))]
+    return [ellipsoid(ray, (30 * h, d - 26, -20), (72 * h, 44 * h, 64 * h), rotation(roll=-33)),
+            ellipsoid(ray, (-6 * h, d - 38, -16), (36 * h, 52 * h, 62 * h), rotation(roll=10))]
 
 # %% ../nbs/02_simulation.ipynb #057fd109
 def mediastinum(ray: tuple, body: Anatomy) -> list:  # of (entry, exit)
     "Great vessels, what lies between the lungs and in front of the spine."
     h, d, a = body.heart, body.dome, body.aorta
     parts = [
-        ((16, d - 78, -16), (34 * h, 58, 72), 14),  # outflow of the heart
+        ((16, d - 78, -16), (34 * h, 58, 60), 14),  # outflow of the heart
         ((20 * a, -46 - 6 * a, 6), (21 * a, 20 * a, 55), 0),  # arch of the aorta: the knuckle
         ((27, -38, 2), (18, 20, 50), 0),            # pulmonary trunk
         ((25 * a, 30, 46), (12 * a, 130, 12), 6 * a - 6),     # descending aorta
@@ -528,9 +528,10 @@ def vessels(beam: Beam, body: Anatomy, rng: np.random.Generator) -> np.ndarray: 
         cloud = rng.uniform((12, -165, -110), (140, 190, 110), (6000, 3)) * (side, 1, 1)
         cloud = cloud[in_lung(cloud, body)]
         for root, radius, n in (((36, -28, 12), 7.4, 1024), ((26, -2, 18), 6.0, 512)):
-            targets = cloud[rng.choice(len(cloud), n, replace=len(cloud) < n)] * (1, 1, 0.5)  # branches in depth show as dots: fewer of them
-            for start, end, r in vessel_tree(targets, np.multiply(root, (side * body.width, 1, 1)), radius * strength):
-                branches.append(np.column_stack([start, end, np.full(len(start), r)]))
+            targets = cloud[rng.choice(len(cloud), n, replace=len(cloud) < n)] * (1, 1, 0.35)  # branches in depth show as dots: fewer of them
+            turn = rotation(roll=side * rng.uniform(15, 45))  # the tree halves along axes: let them lean outwards, as the lobes do
+            for start, end, r in vessel_tree(targets @ turn, np.multiply(root, (side * body.width, 1, 0.35)) @ turn, radius * strength):
+                branches.append(np.column_stack([start @ turn.T, end @ turn.T, np.full(len(start), r)]))
     branches = np.concatenate(branches)
     branches = branches[in_lung((branches[:, :3] + branches[:, 3:6]) / 2, body)]
     start, end, radius = branches[:, None, :3], branches[:, None, 3:6], branches[:, 6] * rng.uniform(0.75, 1.25, len(branches))
@@ -613,9 +614,9 @@ def patchy(beam: Beam, body: Anatomy, rng: np.random.Generator) -> np.ndarray:  
     for _ in range(body.patches):
         (row, column), radius = rng.uniform(0.2, 0.8, 2) * beam.field, rng.uniform(15, 70)
         total += rng.uniform(0.2, 0.7) * np.exp(-((x - column) ** 2 + (y - row) ** 2) / radius**2)
-    return np.clip(total * (1 + 0.5 * _texture(rng, beam, 9) + 0.4 * _texture(rng, beam, 4)), 0, 0.9) if body.patches else total
+    return np.clip(total * (1 + 0.3 * _texture(rng, beam, 18) + 0.15 * _texture(rng, beam, 7) + 0.08 * _texture(rng, beam, 3)), 0, 0.9) if body.patches else total
 
-# %% ../nbs/02_simulation.ipynb #63e2c30e
+# %% ../nbs/02_simulation.ipynb #efbf6903
 def soft_tissue(
     beam: Beam, body: Anatomy, ray: tuple, rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, dict]:  # mm of soft tissue, mm of fat, masks: all (size, size)
@@ -631,14 +632,14 @@ def soft_tissue(
     outline = trunk(beam, body)
     fat = np.minimum(2 * body.fat, 0.4 * outline)
     share = body.lung * LUNG_DENSITY / DENSITY["soft"]
-    grain = body.grain * (0.06 * _texture(rng, beam, 3) + 0.04 * _texture(rng, beam, 20))
+    grain = body.grain * (0.03 * _texture(rng, beam, 2.5) + 0.03 * _texture(rng, beam, 6) + 0.04 * _texture(rng, beam, 20))
     lung = (space - filled) * (1 - share * (1 + grain)) * (1 - patchy(beam, body, rng))
     muscle = np.clip(outline / 20, 0, 1) * (1.5 * _texture(rng, beam, 30) + 0.6 * _texture(rng, beam, 8))
     soft = outline - fat + muscle - lung + (1 - share) * (vessels(beam, body, rng) + nodule) - air(beam, body, ray, rng)
     masks = {"lung": (space > 5) & (filled < 0.25 * space), "nodule": nodule > 2, "heart": hearts > 15}
     return np.maximum(soft, 0), fat, masks
 
-# %% ../nbs/02_simulation.ipynb #3d32ffe7
+# %% ../nbs/02_simulation.ipynb #6a0f9fb2
 @dataclass(frozen=True)
 class Thickness:
     "What each ray of an exposure has to cross."
@@ -654,7 +655,7 @@ def thorax(
     beam: Beam, body: Anatomy, rng: np.random.Generator,
 ) -> Thickness:
     "The parametric patient: everything that this chapter has drawn so far."
-    ray = rays(replace(beam, size=min(beam.size, 400)))  # organs have soft borders: rays 1 mm apart are enough
+    ray = rays(replace(beam, size=min(3 * beam.size // 4, 400)))  # organs have soft borders: fewer rays than pixels are enough
     parts = {"ribs": ribs(beam, body), "clavicles": clavicles(beam, body, rng), "spine": spine(beam, body, ray),
              "sternum": sternum(beam, body, ray), "shoulders": shoulders(beam, body, ray, rng)}
     soft, fat, masks = soft_tissue(beam, body, ray, rng)
@@ -988,27 +989,55 @@ def expose(
     xray, plain = develop(density, patient.masks["lung"], patient.pixel, exposure)
     return xray, plain
 
-# %% ../nbs/02_simulation.ipynb #d14fb37a
-def _curve(knots, wide, pixel, size):
-    "A soft-edged line through knots (K, 2) in pixels, `wide` mm across; 1 in its middle, less where it is thinner than a pixel."
-    line = np.zeros((size, size), np.float32)
+# %% ../nbs/02_simulation.ipynb #0cb79fd9
+TUBES = (  # knots, (0, 0) the upper outer corner of the patient's right lung and (1, 1) the lower one of the left; mm across; mm of metal in it
+    (((0.05, -0.2), (0.2, -0.02), (0.42, 0.06), (0.45, 0.38)), 2.2, 0.12),              # central line, from below the clavicle
+    (((0.36, -0.3), (0.42, -0.08), (0.44, 0.35)), 2.2, 0.12),                            # central line, from the neck
+    (((0.5, -0.5), (0.5, -0.1), (0.5, 0.14)), 2.0, 0.10),                                # stripe of a tube in the windpipe
+    (((0.5, -0.5), (0.51, 0.2), (0.52, 0.7), (0.62, 1.05), (0.75, 1.08)), 4.5, 0.05),   # feeding tube
+    (((1.1, 0.75), (0.92, 0.6), (0.86, 0.2)), 7.0, 0.04),                                # drain
+)
+LEADS = (((0.84, 0.02), (0.66, 0.0), (0.47, 0.14), (0.45, 0.5), (0.6, 0.86)), ((0.84, 0.02), (0.66, 0.0), (0.47, 0.13), (0.43, 0.55)))
+
+
+def draw_devices(rng: np.random.Generator) -> list:  # of (knots (K, 2), mm across, mm of metal), in the frame of TUBES
+    "Draws what a patient wears: tubes, cables with electrodes, a pacemaker, the wires of a mended sternum."
+    u, lines = rng.uniform, []
+    for knots, across, metal in TUBES:
+        if u() < 0.25: lines.append((knots + rng.normal(0, 0.03, (len(knots), 2)), across, metal * u(0.4, 1.6)))
+    for _ in range(rng.integers(0, 4)):
+        cable = u(-0.25, 1.25, (4, 2))
+        lines.append((cable, u(0.6, 3), u(0.05, 0.4)))
+        lines.append((cable[-1:], u(5, 16), u(0.02, 0.3)))  # one knot: a disc
+    if u() < 0.12:
+        lines += [(knots + rng.normal(0, 0.02, (len(knots), 2)), 2.0, u(0.2, 0.5)) for knots in LEADS]
+        lines += [((0.86, 0.03) + u(-0.03, 0.03, (3, 2)), 36.0, u(0.8, 3))]
+    if u() < 0.12:
+        ring = np.array([(-0.02, 0), (0, -0.012), (0.02, 0), (0, 0.012), (-0.02, 0.002)])
+        lines += [(ring * u(0.7, 1.3) + (0.5 + u(-0.01, 0.01), y), 0.9, 0.8) for y in np.arange(0.12, 0.8, 0.12)]
+    return lines
+
+# %% ../nbs/02_simulation.ipynb #8ef76fc8
+def _stroke(knots, across, size):
+    "A line through knots (K, 2), or a disc round a single one, in pixels: 1 inside, 0 outside, smooth between."
+    image = np.zeros((size, size), np.uint8)
+    if len(knots) == 1:
+        cv2.circle(image, np.round(knots[0] * 16).astype(int).tolist(), round(across * 8), 255, -1, cv2.LINE_AA, 4)
+        return image / np.float32(255)
     points = smooth_curve(np.column_stack([knots, np.zeros(len(knots))]), 200)[:, :2]
-    across = wide / pixel
-    cv2.polylines(line, [np.round(points * 16).astype(np.int32)], False, min(1.0, across), max(1, round(across)), cv2.LINE_AA, 4)
-    return line, points
+    cv2.polylines(image, [np.round(points * 16).astype(np.int32)], False, 255, max(1, round(across)), cv2.LINE_AA, 4)
+    return image * np.float32(min(1, across) / 255)
 
 
 def add_devices(patient: Thickness, rng: np.random.Generator) -> Thickness:
-    "Lays up to three cables or tubes over the patient, with an electrode at the end of some."
-    u, size, pixel = rng.uniform, len(patient.soft), patient.pixel
+    "Lays tubes, cables and the like over a patient."
+    size, lungs = len(patient.soft), np.argwhere(patient.masks["lung"])[:, ::-1]
+    low, high = np.percentile(lungs, (1, 99), axis=0) if len(lungs) else (0.1 * size, 0.9 * size)
     metal, soft = np.zeros_like(patient.soft), patient.soft
-    for _ in range(rng.integers(1, 4)):
-        line, points = _curve(u(-0.1, 1.1, (4, 2)) * size, wide := u(0.6, 5), pixel, size)
-        metal = np.maximum(metal, line * np.float32(u(0.05, 0.5) / wide))
-        soft = soft + line * np.float32(0.3 * wide)
-        if u() < 0.4:
-            disc = cv2.circle(np.zeros_like(metal), tuple(int(p) for p in points[-40]), round(u(3, 9) / pixel), 1.0, -1, cv2.LINE_AA)
-            metal = np.maximum(metal, disc * np.float32(u(0.02, 0.4)))
+    for knots, across, thick in draw_devices(rng):
+        stroke = _stroke(low + np.asarray(knots) * (high - low), across / patient.pixel, size)
+        metal = np.maximum(metal, stroke * np.float32(thick))
+        soft = soft + stroke * np.float32(min(0.4 * across, 2))  # and the plastic round it
     return replace(patient, soft=soft, metal=patient.metal + metal)
 
 # %% ../nbs/02_simulation.ipynb #5ebfaf3d
@@ -1052,12 +1081,13 @@ def draw_beam(rng: np.random.Generator, size: int, wide: bool = False) -> Beam:
     if not wide: return Beam(size, u(335, 395), u(1750, 1850), u(125, 165), (u(-4, 4), u(-5, 3), u(-2.5, 2.5)), (u(-10, 10), u(-6, 18)))
     ap = u() < 0.3
     distance, gap = (u(1000, 1500), u(110, 150)) if ap else (u(1500, 2000), u(120, 170))
-    return Beam(size, u(320, 430), distance, gap, (u(-8, 8), u(-14, 14), u(-5, 5)), (u(-14, 14), u(-12, 24)), ap)
+    return Beam(size, u(310, 400), distance, gap, (u(-8, 8), u(-14, 14), u(-5, 5)), (u(-14, 14), u(-12, 24)), ap)
 
-# %% ../nbs/02_simulation.ipynb #f5bfbdce
+# %% ../nbs/02_simulation.ipynb #8c1cf902
 def draw_thorax(rng: np.random.Generator, size: int, wide: bool = False) -> Thickness:
     "Draws a parametric patient and how he stands."
     body, beam = draw_unusual_anatomy(rng) if wide else draw_anatomy(rng), draw_beam(rng, size, wide)
+    if wide: beam = replace(beam, field=beam.field * body.width)  # the field is set to the patient
     return bend(thorax(beam, body, rng), rng, rng.uniform(0.1, 0.55) if wide else 0.1)
 
 
