@@ -132,11 +132,14 @@ class BoneSuppressionGAN(keras.Model):
 
     def __init__(self, generator, discriminator):
         super().__init__(name="gan")
-        self.generator, self.discriminator = generator, discriminator
+        self.generator, self.discriminator, self.averaged = generator, discriminator, None
 
-    def compile(self, g_optimizer, d_optimizer, pixel_loss, generator_loss, discriminator_loss, adversarial_weight, pixel_weight=1.0):
-        "Sets both optimisers, the three losses and the weights of the generator's two."
+    def compile(self, g_optimizer, d_optimizer, pixel_loss, generator_loss, discriminator_loss, adversarial_weight, pixel_weight=1.0, average=0.0):
+        "Sets both optimisers, the three losses, the weights of the generator's two, and the decay of its running mean (0: none)."
         super().compile()
+        if average:
+            self.averaged, self.average = keras.models.clone_model(self.generator), average
+            self.averaged.set_weights(self.generator.get_weights())
         self.g_optimizer, self.d_optimizer = g_optimizer, d_optimizer
         self.pixel_loss, self.generator_loss, self.discriminator_loss = pixel_loss, generator_loss, discriminator_loss
         self.adversarial_weight, self.pixel_weight = adversarial_weight, pixel_weight
@@ -146,20 +149,32 @@ class BoneSuppressionGAN(keras.Model):
     def call(self, xray, training=False):
         return self.generator(xray, training=training)
 
+    @property
+    def trained(self):
+        "The generator to use: the running mean if there is one."
+        return self.averaged or self.generator
+
     def train_step(self, data):
-        xray, soft = data
-        pred, report = self._train_generator(xray, soft)
+        xray, soft, *known = data
+        soft, pred, report = self._train_generator(xray, soft, *known)
         return report | self._train_discriminator(xray, soft, pred)
 
-    def _train_generator(self, xray, soft):
+    def _train_generator(self, xray, soft, known=None):
         with tf.GradientTape() as tape:
             pred = self.generator(xray, training=True)
+            if known is not None: soft = known * soft + (1 - known) * tf.stop_gradient(pred)  # nothing to learn where nothing is known
             pixel = self.pixel_loss(soft, pred)
             adversarial = self.generator_loss(judge(self.discriminator, xray, pred, training=True))
             loss = self.pixel_weight * pixel + self.adversarial_weight * adversarial
         weights = self.generator.trainable_variables
         self.g_optimizer.apply(tape.gradient(loss, weights), weights)
-        return pred, {"g_loss": loss, "pixel": pixel, "adversarial": adversarial}
+        if self.averaged: self._update_average()
+        return soft, pred, {"g_loss": loss, "pixel": pixel, "adversarial": adversarial}
+
+    def _update_average(self):
+        steps = tf.cast(self.g_optimizer.iterations, tf.float32)
+        keep = tf.minimum(self.average, steps / (9 + steps))  # a short memory at first, when the weights move fast
+        for mean, weight in zip(self.averaged.weights, self.generator.weights): mean.assign(keep * mean + (1 - keep) * weight)
 
     def _train_discriminator(self, xray, soft, pred):
         with tf.GradientTape() as tape:
