@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TRAIN_PRESETS', 'HISTORY', 'TrainConfig', 'build_gan', 'NotFinite', 'train_epoch', 'predict', 'validate',
            'plot_losses', 'show_sample', 'write_json', 'save_network', 'read_history', 'verdict_threshold',
-           'split_names', 'train']
+           'split_names', 'retone', 'training_films', 'train']
 
 # %% ../nbs/06_training.ipynb #b1ad6118
 import csv
@@ -22,8 +22,9 @@ from tqdm.auto import tqdm
 from . import losses
 from .core import BadInput, atomic_path, set_seed, show_films
 from .data import Split, load_pairs, make_dataset
-from .metrics import psnr, suppression
+from .metrics import lung_mask, psnr, suppression
 from .model import PRESETS, BoneSuppressionGAN, ModelConfig, build_discriminator, build_generator, fastest_policy, judge
+from .simulation import draw_exposure, local_contrast
 
 # %% ../nbs/06_training.ipynb #40a85732
 @dataclass(frozen=True)
@@ -40,6 +41,9 @@ class TrainConfig:
     crop: int | None = None           # side of a random window in pixels; None trains on whole films
     crops: int = 1                    # windows per film and epoch
     augment: bool = False             # True moves and tones both films of a pair alike
+    average: float = 0.0              # decay of the running mean of the generator's weights; 0: no mean
+    repeat: int = 1                   # how often an epoch shows each pair as it is, beside simulated ones
+    retoned: int = 0                  # and how often in other tones, with a target that counts in the lungs only
     val: float = 0.1                  # share of patients watched after each epoch
     test: float = 0.15                # share of patients kept for the evaluation
     seed: int = 0                     # of weights, order and augmentation, and of the split
@@ -49,6 +53,8 @@ TRAIN_PRESETS = {
     "seed": TrainConfig(),
     "residual": TrainConfig(PRESETS["residual"], epochs=30, learning_rate=4e-4, decay=True, pixel_loss="reconstruction", adversarial_weight=5e-4,
                             crop=256, crops=8, augment=True),
+    "chest": TrainConfig(PRESETS["residual"], epochs=20, learning_rate=4e-4, decay=True, pixel_loss="reconstruction", adversarial_weight=5e-4,
+                         crop=256, augment=True, average=0.999, repeat=3, retoned=6),
 }
 
 # %% ../nbs/06_training.ipynb #c0a76478
@@ -62,7 +68,7 @@ def build_gan(
     gan = BoneSuppressionGAN(build_generator(config.model, policy), build_discriminator(config.model, policy))
     rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps) if config.decay else config.learning_rate
     gan.compile(keras.optimizers.Adam(rate), keras.optimizers.Adam(rate), getattr(losses, config.pixel_loss),
-                losses.generator_loss, losses.discriminator_loss, config.adversarial_weight, config.pixel_weight)
+                losses.generator_loss, losses.discriminator_loss, config.adversarial_weight, config.pixel_weight, config.average)
     return gan
 
 # %% ../nbs/06_training.ipynb #b0ce9c93
@@ -102,7 +108,7 @@ def validate(
     soft: np.ndarray,    # (N, H, W, 1) their targets
 ) -> tuple[dict, np.ndarray]:  # figures, predictions
     "PSNR beside identity, suppression, and the discriminator's mean logit on x-rays, predictions and targets."
-    pred = predict(gan.generator, xray)
+    pred = predict(gan.trained, xray)
     row = {"val_psnr": np.mean([psnr(s, p) for s, p in zip(soft, pred)]),
            "val_psnr_identity": np.mean([psnr(s, x) for s, x in zip(soft, xray)]),
            "val_suppression": np.mean([suppression(x, s, p) for x, s, p in zip(xray, soft, pred)])}
@@ -194,7 +200,7 @@ def verdict_threshold(
 
 def _write_epoch(run, config, gan, history, sample):
     "Everything a user looks at after an epoch: networks, history, curves, picture."
-    save_network(gan.generator, config.model, run / "generator")
+    save_network(gan.trained, config.model, run / "generator")
     save_network(gan.discriminator, config.model, run / "discriminator", threshold=verdict_threshold(history[-1]))
     _write_history(run, history)
     with atomic_path(run / "losses.png") as part: plot_losses(history).savefig(part)
@@ -203,10 +209,12 @@ def _write_epoch(run, config, gan, history, sample):
 
 # %% ../nbs/06_training.ipynb #f069c61f
 def split_names(
-    split: Split,   # from `split_by_case`
-) -> dict:          # part -> list of [case, file name]
+    split: Split,     # from `split_by_case`
+    simulated=(),     # pairs trained on beside them
+) -> dict:            # part -> list of [case, file name]
     "The split by names, so that a run folder says which patients its networks have seen."
-    return {part: [[pair.case, pair.source.name] for pair in pairs] for part, pairs in zip(Split._fields, split)}
+    parts = dict(zip(Split._fields, split)) | ({"simulated": simulated} if simulated else {})
+    return {part: [[pair.case, pair.source.name] for pair in pairs] for part, pairs in parts.items()}
 
 
 def _same_or_refuse(path, wanted):
@@ -219,23 +227,59 @@ def _same_or_refuse(path, wanted):
         raise BadInput(f"{path}: the run was started differently ({said}). Resume it as it was, or choose another folder.")
 
 # %% ../nbs/06_training.ipynb #5cd315bb
-def _open_run(run, config, split, resume):
+def _open_run(run, config, split, simulated, resume):
     "Makes the run folder, or checks that it can go on; raises `BadInput` if the wish and the folder do not fit."
     begun = (run / "checkpoints" / "checkpoint").exists()
     if begun and not resume:
         raise BadInput(f"{run}: already holds a run. Use --resume to go on with it, or choose another folder.")
     if resume and not begun:
         raise BadInput(f"{run}: holds no checkpoint to resume from. Start it without --resume.")
-    for name, content in (("config.json", asdict(config)), ("split.json", split_names(split))):
+    for name, content in (("config.json", asdict(config)), ("split.json", split_names(split, simulated))):
         if resume: _same_or_refuse(run / name, content)
         else: write_json(run / name, content)
 
 # %% ../nbs/06_training.ipynb #9c37bc02
 def _checkpoints(gan, run):
     "Keeps both networks and both optimisers of the last two epochs."
+    mean = {"averaged": gan.averaged} if gan.averaged else {}
     state = tf.train.Checkpoint(generator=gan.generator, discriminator=gan.discriminator, epoch=tf.Variable(0, dtype=tf.int64),
-                                g_optimizer=gan.g_optimizer, d_optimizer=gan.d_optimizer)
+                                g_optimizer=gan.g_optimizer, d_optimizer=gan.d_optimizer, **mean)
     return state, tf.train.CheckpointManager(state, str(run / "checkpoints"), max_to_keep=2)
+
+# %% ../nbs/06_training.ipynb #1367ac93
+def retone(
+    xray: np.ndarray,             # (H, W, 1) float32 in [0, 1]
+    soft: np.ndarray,             # (H, W, 1) its target
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:  # both, as another detector might have shown them
+    "Changes local contrast and grey range of a pair as a simulated exposure would."
+    exposure, pixel = draw_exposure(rng, wide=True), 350 / len(xray)  # a chest film shows about 350 mm
+    films = [local_contrast(film[..., 0], pixel, lift) for film, lift in ((xray, exposure.lift), (soft, exposure.soft_lift))]
+    if rng.random() < 0.6:
+        low, high = np.percentile(films[0], (rng.uniform(0, 10), rng.uniform(85, 100)))
+        dark, bright = rng.uniform(0, 0.3), rng.uniform(0.7, 1)
+        films = [dark + (bright - dark) * (film - low) / max(high - low, 0.1) for film in films]
+    return tuple(np.clip(film, 0, 1).astype(np.float32)[..., None] for film in films)
+
+# %% ../nbs/06_training.ipynb #37b6021f
+def training_films(
+    pairs,                # real pairs, from a `Split`
+    simulated,            # simulated pairs, may be none
+    config: TrainConfig,
+    progress: bool = False,
+) -> tuple:               # xray and soft (N, size, size, 1); and known, if a target counts only in part
+    "Loads everything that an epoch shows; with `retoned`, real pairs also come in other tones, trusted in the lungs only."
+    films = load_pairs(pairs, config.model.size, progress=progress)
+    if config.retoned == 0 and not simulated: return films
+    rng, lungs = np.random.default_rng(config.seed), [lung_mask(xray)[..., None] for xray in films[0]] if config.retoned else []
+    parts = [(*films, np.ones(films[0].shape, bool))] * config.repeat
+    for _ in range(config.retoned):
+        looks = [retone(xray, soft, rng) for xray, soft in zip(*films)]
+        parts.append((*map(np.stack, zip(*looks)), np.stack(lungs)))
+    if simulated:
+        made = load_pairs(simulated, config.model.size, progress=progress)
+        parts.append((*made, np.ones(made[0].shape, bool)))
+    return tuple(tf.concat([tf.cast(part, tf.float16) for part in films], 0) for films in zip(*parts))  # half the memory
 
 # %% ../nbs/06_training.ipynb #710d8458
 def _progress(show, epochs, steps, done):
@@ -264,11 +308,12 @@ def train(
     resume: bool = False,      # True goes on after the last finished epoch of a stopped run
     show: str = "bar",         # progress: "bar", "lines" or "none"
     on_epoch=None,             # called after each epoch with its history row and its sample (xray, pred, soft)
+    simulated=(),              # further pairs to train on, whose targets are right everywhere
 ) -> Path:                     # the run folder
     "Trains a GAN; raises `BadInput` for a folder or films that do not fit, `NotFinite` if a loss breaks."
     run = Path(run)
-    _open_run(run, config, split, resume)
-    films = load_pairs(split.train, config.model.size, progress=show == "bar")
+    _open_run(run, config, split, simulated, resume)
+    films = training_films(split.train, simulated, config, show == "bar")
     watched = load_pairs(split.val or split.train[:4], config.model.size)
     steps = -(-len(films[0]) * config.crops // config.batch)
     gan = build_gan(config, steps * config.epochs)
@@ -277,11 +322,11 @@ def train(
     done = int(state.epoch)
     history = read_history(run)[:done]
     side = config.crop or config.model.size
-    step = tf.function(gan.train_step, input_signature=[(tf.TensorSpec((None, side, side, 1)),) * 2])
+    step = tf.function(gan.train_step, input_signature=[(tf.TensorSpec((None, side, side, 1)),) * len(films)])
     after_step, after_epoch = _progress(show, config.epochs, steps, done)
     for epoch in range(done, config.epochs):
         start = time.monotonic()
-        batches = make_dataset(*films, config.batch, config.seed, epoch, config.crop, config.crops, config.augment)
+        batches = make_dataset(*films[:2], config.batch, config.seed, epoch, config.crop, config.crops, config.augment, known=films[2] if films[2:] else None)
         try:
             row = train_epoch(step, batches, after_step)
         except NotFinite as error:
