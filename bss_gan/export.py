@@ -211,7 +211,16 @@ def make_card(
     _, _, card = _read_plan(run / "generator.json")
     facts = {"data": data, "terms": terms, "commit": commit, "seed": training["seed"], "metrics": metrics, **more}
     training = {name: value for name, value in training.items() if name != "model"}
-    return card | facts | {"training": training, "split": _read_split(run / "split.json"), "sha256": _sha256(run / "generator.weights.h5")}
+    return card | facts | {"training": training, "split": _read_split(run / "split.json")}
+
+# %% ../nbs/07_export.ipynb #a60c41a0
+def _halve(source, target):
+    "Copies a weights file with 16 bits for a number instead of 32."
+    with h5py.File(source) as full, h5py.File(target, "w") as half:
+        def copy(name, item):
+            place = half.create_dataset(name, data=item[()].astype(np.float16)) if isinstance(item, h5py.Dataset) else half.require_group(name)
+            place.attrs.update(item.attrs)
+        full.visititems(copy)
 
 # %% ../nbs/07_export.ipynb #7da67dd2
 def ship(
@@ -220,14 +229,13 @@ def ship(
     folder: str | os.PathLike = _SHIPPED,  # where to put the four files
     **facts,                       # as for `make_card`
 ) -> Path:                         # the model card
-    "Copies the networks of a run under a name, with a model card; raises `BadWeights` if they cannot be loaded."
+    "Copies the networks of a run under a name, in 16 bits, with a model card; raises `BadWeights` if they cannot be loaded."
     run, folder = Path(run), Path(folder)
     load_networks(run)
-    card = make_card(run, **facts)
-    judge_card = _read_plan(run / "discriminator.json")[2] | {"sha256": _sha256(run / "discriminator.weights.h5")}
-    for network, stem, content in (("generator", name, card), ("discriminator", f"{name}.discriminator", judge_card)):
-        with atomic_path(folder / f"{stem}.weights.h5") as part: shutil.copyfile(run / f"{network}.weights.h5", part)
-        write_json(folder / f"{stem}.json", content)
+    cards = {"generator": make_card(run, **facts), "discriminator": _read_plan(run / "discriminator.json")[2]}
+    for network, stem in (("generator", name), ("discriminator", f"{name}.discriminator")):
+        with atomic_path(folder / f"{stem}.weights.h5") as part: _halve(run / f"{network}.weights.h5", part)
+        write_json(folder / f"{stem}.json", cards[network] | {"sha256": _sha256(folder / f"{stem}.weights.h5")})
     return folder / f"{name}.json"
 
 # %% ../nbs/07_export.ipynb #302d4eb1
