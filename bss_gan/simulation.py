@@ -812,7 +812,7 @@ def read_scan(
     some = slice(filled[0], filled[-1] + 1)  # leave out the air in front of the patient and behind
     return Scan(soft[some], bone[some], bits[some], tuple(map(float, (thick * voxel[0], *voxel[1:]))))
 
-# %% ../nbs/02_simulation.ipynb #4481a621
+# %% ../nbs/02_simulation.ipynb #d1b82154
 def save_scan(scan: Scan, path: str | os.PathLike) -> None:
     "Writes a scan to a compressed .npz file."
     with atomic_path(Path(path).with_suffix(".npz")) as part:
@@ -825,7 +825,7 @@ def load_scan(path: str | os.PathLike) -> Scan:
         with np.load(path, allow_pickle=False) as stored:
             volumes, voxel = [stored[name] for name in ("soft", "bone", "parts")], tuple(map(float, stored["voxel"]))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, AttributeError) as error:
-        raise BadInput(f"{path} is not a scan that save_scan has written ({error}).") from error
+        raise BadInput(f"{path} is not a scan that save_scan has written.") from error
     fits = all(v.dtype == np.uint8 and v.ndim == 3 and v.shape == volumes[0].shape for v in volumes) and len(voxel) == 3
     if not fits: raise BadInput(f"{path} is not a scan that save_scan has written: its volumes do not fit each other.")
     return Scan(*volumes, voxel)
