@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['LABELS', 'Suppressor', 'load_suppressor', 'comparison', 'SuppressionResult', 'suppress_files', 'contact_sheet',
-           'evaluate', 'write_report', 'evaluate_predictions', 'held_out', 'worst_cases', 'draw_view', 'explore']
+           'evaluate', 'write_report', 'evaluate_predictions', 'held_out', 'find_leaks', 'benchmark', 'benchmark_text',
+           'benchmark_figure', 'write_benchmark', 'uncertainty', 'draw_result', 'worst_cases', 'draw_view', 'explore']
 
 # %% ../nbs/08_testing.ipynb #73bf5c4a
 import json
@@ -21,9 +22,9 @@ import tensorflow as tf
 from PIL import Image, ImageDraw, ImageFont
 
 from .core import BadImage, BadInput, atomic_path, find_images, read_film, resize, show_films, write_film
-from .data import read_pair
+from .data import BadFolder, case_key, find_pairs, find_same_patients, read_pair
 from .export import find_weights, load_networks
-from .metrics import METRICS, confidence_interval, score_case, summarise
+from .metrics import METRICS, confidence_interval, results_table, score_case, summarise
 from .model import ModelConfig, score
 from .training import write_json
 
@@ -98,17 +99,24 @@ def _for_screen(image, side=512):
     return resize(image, (max(1, round(image.shape[0] * scale)), max(1, round(image.shape[1] * scale))))
 
 
-def comparison(
-    xray: np.ndarray,                # (H, W, 1) before
-    pred: np.ndarray,                # (H, W, 1) after
-    soft: np.ndarray | None = None,  # (H, W, 1) truth, if it is known
-):                                   # matplotlib Figure
-    "Before | after | bone layer, and truth | difference to the truth where there is one."
+def _panels(xray, pred, soft=None, doubt=None):
+    "Images, titles and the positions of differences, as `show_films` wants them, for one film."
     xray, pred = _for_screen(xray), _for_screen(pred)
-    images, titles = [xray, pred, xray - pred], ["before", "after", "bone layer"]
-    if soft is None: return show_films(images, titles, residual=(2,))
-    soft = _for_screen(soft)
-    return show_films([*images, soft, pred - soft], [*titles, "truth", "after - truth"], residual=(2, 4))
+    panels = [("before", xray, False), ("after", pred, False), ("bone layer", xray - pred, True)]
+    if doubt is not None: panels.append(("doubt (3 deviations)", 3 * _for_screen(doubt), True))
+    if soft is not None: panels += [("truth", _for_screen(soft), False), ("after - truth", pred - _for_screen(soft), True)]
+    titles, images, differences = zip(*panels)
+    return images, titles, tuple(np.flatnonzero(differences))
+
+
+def comparison(
+    xray: np.ndarray,                 # (H, W, 1) before
+    pred: np.ndarray,                 # (H, W, 1) after
+    soft: np.ndarray | None = None,   # (H, W, 1) truth, if it is known
+    doubt: np.ndarray | None = None,  # (H, W, 1) from `uncertainty`
+):                                    # matplotlib Figure
+    "Before | after | bone layer, then doubt, and truth | difference to the truth, where there are such."
+    return show_films(*_panels(xray, pred, soft, doubt))
 
 # %% ../nbs/08_testing.ipynb #a0abba07
 @dataclass(frozen=True)
@@ -228,19 +236,29 @@ def _summary(rows):
     return summarise(rows) | {"interval": {name: confidence_interval([row[name] for row in rows]) for name in METRICS}}
 
 
-def _evaluate(pairs, size, predict, progress):
-    "Scores predict(pair, xray, soft) -> prediction, further entries; a pair that cannot be read becomes a problem."
+def _score(pairs, size, systems, progress):
+    "A case for each pair that all systems can do, and problems; a system is a function (pair, xray, soft) -> film, further entries."
     cases, problems = [], []
     for pair in pairs:
         try:
             xray, soft = read_pair(pair, size)
-            pred, more = predict(pair, xray, soft)
-            row = {"case": pair.case, "file": pair.source.name} | score_case(xray, soft, pred)
-            cases.append(row | {"identity": score_case(xray, soft, xray)} | more)
+            rows = {"identity": score_case(xray, soft, xray)}
+            for name, predict in systems.items():
+                pred, more = predict(pair, xray, soft)
+                rows[name] = score_case(xray, soft, pred) | more
+            cases.append({"case": pair.case, "file": pair.source.name, "systems": rows})
         except BadInput as error:
             problems.append(str(error))
         if progress: progress(len(cases) + len(problems), len(pairs))
     if not cases: raise BadInput("\n".join(["There is no pair that could be evaluated.", *problems]))
+    return cases, problems
+
+
+def _evaluate(pairs, size, predict, progress):
+    "The report on one system."
+    scored, problems = _score(pairs, size, {"model": predict}, progress)
+    names = [{"case": case["case"], "file": case["file"]} for case in scored]
+    cases = [name | case["systems"]["model"] | {"identity": case["systems"]["identity"]} for name, case in zip(names, scored)]
     return {"n": len(cases), "size": size, "identity": _summary([case["identity"] for case in cases]),
             "model": _summary(cases), "cases": cases, "problems": problems}
 
@@ -275,24 +293,33 @@ def write_report(
     write_json(Path(path), _without_infinity(report))
 
 # %% ../nbs/08_testing.ipynb #e44c3e63
+def _prediction_files(pairs, folder):
+    "Pair -> file of its prediction, and the names of the sources that have none; raises `BadInput` for a folder that cannot be listed."
+    found = {path.stem: path for path in find_images(folder)[0]}
+    files = {pair: found.get(pair.source.stem) or found.get(pair.target.stem) for pair in pairs}
+    return files, [pair.source.name for pair, file in files.items() if file is None]
+
+
+def _from_files(files):
+    "A system whose results are files."
+    def predict(pair, xray, soft):
+        polarity = "dark" if read_film(pair.source).bone_dark else "bright"
+        pred = resize(read_film(files[pair], polarity).xray, xray.shape[:2])
+        negative = ((pred - pred.mean()) * xray).mean() < 0
+        return (1 - pred, {"negative": True}) if negative else (pred, {})
+    return predict
+
+# %% ../nbs/08_testing.ipynb #85a5dcd7
 def evaluate_predictions(
     pairs,                       # sequence of Pair
-    folder: str | os.PathLike,   # films named like the sources or the targets, in the polarity of the sources
+    folder: str | os.PathLike,   # films named like the sources or the targets
     size: int | None = None,     # side at which films are compared; None: each at the size of its X-ray
     progress=None,               # called after each pair with the number done and the number in all
 ) -> dict:                       # as `evaluate`, without "detected"
     "Measures predictions that lie in a folder; raises `BadInput` naming pairs that have none."
-    found = {path.stem: path for path in find_images(folder)[0]}
-    files = [found.get(pair.source.stem) or found.get(pair.target.stem) for pair in pairs]
-    missing = [pair.source.name for pair, file in zip(pairs, files) if file is None]
+    files, missing = _prediction_files(pairs, folder)
     if missing: raise BadInput(f"{folder}: has no prediction for {len(missing)} of {len(pairs)} pairs: {', '.join(missing)}.")
-    files = dict(zip(pairs, files))
-
-    def predict(pair, xray, soft):
-        polarity = "dark" if read_film(pair.source).bone_dark else "bright"
-        return resize(read_film(files[pair], polarity).xray, xray.shape[:2]), {}
-
-    return _evaluate(pairs, size, predict, progress)
+    return _evaluate(pairs, size, _from_files(files), progress)
 
 # %% ../nbs/08_testing.ipynb #cae03660
 def held_out(
@@ -304,6 +331,199 @@ def held_out(
     met = {*split.get("train", ()), *split.get("val", ())}
     return [pair for pair in pairs if pair.case not in met], [pair for pair in pairs if pair.case in met]
 
+# %% ../nbs/08_testing.ipynb #dbcfd935
+def _films_of(folder):
+    "(case, path) of every X-ray in a folder of pairs or of films; raises `BadInput` if there are none."
+    try:
+        return [(pair.case, pair.source) for pair in find_pairs(folder).pairs]
+    except BadFolder:
+        films = [(case_key(path.name), path) for path in find_images(folder)[0]]
+    if not films: raise BadInput(f"{folder}: holds no films. Check the name of the folder.")
+    return films
+
+
+def find_leaks(
+    pairs,                        # sequence of Pair to test on
+    folder: str | os.PathLike,    # pairs or films that a system was trained on
+) -> dict:                        # pair -> why it must not be tested on
+    "Test pairs whose patient stands in a folder of training films, by key or by the look of the film; raises `BadInput`."
+    cases, films = zip(*_films_of(folder))
+    leaks = {}
+    for match in find_same_patients([pair.source for pair in pairs], films):
+        leaks.setdefault(pairs[match.first], f"looks like {films[match.second]} with similarity {match.similarity:.2f}")
+    by_key = {pair: f"has the key of a film in {folder}" for pair in pairs if pair.case in cases}
+    return leaks | by_key
+
+# %% ../nbs/08_testing.ipynb #66cb8718
+def _leave_out(pairs, weights, trained_on):
+    "Pairs that every system may be tested on, and notes on those that were left out; raises `BadInput` if none is left."
+    why = {}
+    for name in weights:
+        why |= {pair: f"{name} was trained or validated on these patients" for pair in held_out(pairs, name)[1]}
+    for folder in trained_on:
+        why = find_leaks(pairs, folder) | why
+    reasons = {reason: [pair.source.name for pair in why if why[pair] == reason] for reason in why.values()}
+    notes = [f"left out, {reason}: {', '.join(names)}" for reason, names in reasons.items()]
+    if len(why) == len(pairs): raise BadInput("\n".join([f"No patient of these {len(pairs)} pairs is left to test on.", *notes]))
+    return [pair for pair in pairs if pair not in why], notes
+
+
+def _twins(pairs):
+    "A note for each two films that look like one patient under two keys."
+    matches = find_same_patients([pair.source for pair in pairs])
+    twins = [(pairs[match.first], pairs[match.second], match.similarity) for match in matches]
+    return [f"counted twice: {a.source.name} and {b.source.name} look like one patient (similarity {similarity:.2f})"
+            for a, b, similarity in twins if a.case != b.case]
+
+# %% ../nbs/08_testing.ipynb #b1ed4b75
+def _open_systems(pairs, peers, weights):
+    "Name -> system, the pairs that all peers have a film for, and a problem for each film that one lacks."
+    systems, problems, lacking = {}, [], set()
+    for name, folder in peers.items():
+        files, missing = _prediction_files(pairs, folder)
+        systems[name] = _from_files(files)
+        lacking |= {pair for pair, file in files.items() if file is None}
+        if missing: problems.append(f"{name}: {folder} has no film for {len(missing)} of {len(pairs)} pairs: {', '.join(missing)}. They are left out for all.")
+    for name in weights:
+        systems[str(name)] = _from_network(load_suppressor(name))
+    common = [pair for pair in pairs if pair not in lacking]
+    if not common: raise BadInput("\n".join(["There is no pair that all systems have a film for.", *problems]))
+    return systems, common, problems
+
+
+def _from_network(suppressor):
+    "A system that is a pair of our networks."
+    return lambda pair, xray, soft: (suppressor.suppress(xray), {})
+
+# %% ../nbs/08_testing.ipynb #148597c6
+def benchmark(
+    pairs,                    # sequence of Pair, from `find_pairs`
+    peers: dict,              # name of a system -> folder with its results, named like the sources or the targets
+    weights=(),               # our own networks in the same table: shipped names or run folders
+    trained_on=(),            # folders of pairs or films that a system was trained on: their patients are left out
+    size: int | None = None,  # side at which films are compared; None: each at the size of its X-ray
+    progress=None,            # called after each pair with the number done and the number in all
+) -> dict:                    # "n", "size", "systems" (means and intervals, identity first), "cases" (worst first), "notes", "problems"
+    "Measures systems beside doing nothing, all on the same unseen cases; raises `BadInput` if there are none."
+    allowed, notes = _leave_out(pairs, weights, trained_on)
+    systems, common, problems = _open_systems(allowed, peers, weights)
+    cases, unread = _score(common, size, systems, progress)
+    for name in systems:
+        negatives = sum("negative" in case["systems"][name] for case in cases)
+        if negatives: notes.append(f"{name}: {negatives} of {len(cases)} films are negatives of their X-rays and were turned around")
+    rows = {name: _summary([case["systems"][name] for case in cases]) for name in ("identity", *systems)}
+    cases.sort(key=lambda case: min(case["systems"][name]["suppression"] for name in systems))
+    return {"n": len(cases), "size": size, "systems": rows, "cases": cases, "notes": notes + _twins(common), "problems": problems + unread}
+
+# %% ../nbs/08_testing.ipynb #ca400a32
+def benchmark_text(
+    report: dict,   # from `benchmark`
+    n: int = 3,     # worst cases to name for each system
+) -> str:           # Markdown table, then a line for each system with its interval and its worst cases
+    "A benchmark as text."
+    lines = [results_table(report["systems"]), ""]
+    for name in [name for name in report["systems"] if name != "identity"]:
+        rows = sorted((case["systems"][name]["suppression"], case["file"]) for case in report["cases"])
+        low, high = report["systems"][name]["interval"]["suppression"]
+        worst = ", ".join(f"{file} {value:+.3f}" for value, file in rows[:n])
+        lines.append(f"{name}: suppression {report['systems'][name]['suppression']:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}; worst: {worst}")
+    patients = len({case["case"] for case in report["cases"]})
+    size = f"{report['size']} x {report['size']} pixels" if report["size"] else "the size of each X-ray"
+    return "\n".join([*lines, f"n = {report['n']} films of {patients} patients, the same for all systems, at {size}."])
+
+# %% ../nbs/08_testing.ipynb #bf787679
+def benchmark_figure(
+    report: dict,                                  # from `benchmark`
+    metrics=("psnr_fit", "ssim", "suppression"),   # a panel each
+):                                                 # matplotlib Figure
+    "A row for each system, a dot for each film, the mean with its 95 % interval on top."
+    import matplotlib.pyplot as plt
+    names = list(report["systems"])
+    figure, axes = plt.subplots(1, len(metrics), figsize=(2.6 * len(metrics) + 1, 0.45 * len(names) + 0.9), dpi=90, sharey=True, layout="constrained")
+    for axis, metric in zip(axes, metrics):
+        for row, name in enumerate(names):
+            values = [case["systems"][name][metric] for case in report["cases"]]
+            mean, (low, high) = report["systems"][name][metric], report["systems"][name]["interval"][metric]
+            axis.plot(values, [row] * len(values), "o", color="0.75", markersize=3)
+            axis.plot([low, high], [row, row], color="tab:blue", linewidth=3)
+            axis.plot(mean, row, "o", color="tab:blue")
+            axis.annotate(f"{mean:.3g}", (mean, row), (0, 5), textcoords="offset points", ha="center", fontsize=8)
+        axis.axvline(report["systems"]["identity"][metric], color="0.5", linewidth=0.8, linestyle=":")
+        axis.set(title=metric, yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.7))
+    plt.close(figure)
+    return figure
+
+# %% ../nbs/08_testing.ipynb #dc94d3e3
+def _draw_errors(pairs, report, systems, n):
+    "X-ray | truth | result - truth of each system, for the worst cases."
+    by_name = {(pair.case, pair.source.name): pair for pair in pairs}
+    images, titles = [], []
+    for case in report["cases"][:n]:
+        pair = by_name[case["case"], case["file"]]
+        xray, soft = read_pair(pair, report["size"])
+        errors = [_for_screen(predict(pair, xray, soft)[0] - soft) for predict in systems.values()]
+        images += [_for_screen(xray), _for_screen(soft), *errors]
+        titles += [case["file"], "truth", *(f"{name}: {case['systems'][name]['suppression']:+.2f}" for name in systems)]
+    columns = 2 + len(systems)
+    return show_films(images, titles, residual=tuple(i for i in range(len(images)) if i % columns > 1), columns=columns, width=1.6)
+
+
+def write_benchmark(
+    folder: str | os.PathLike,  # folder to write to
+    report: dict,               # from `benchmark`
+    pairs,                      # as for `benchmark`
+    peers: dict,                # as for `benchmark`
+    weights=(),                 # as for `benchmark`
+    n: int = 4,                 # worst cases to draw
+) -> list[Path]:                # benchmark.md, benchmark.json, benchmark.png and worst.png
+    "Writes a benchmark as text, JSON and two pictures."
+    files = [Path(folder) / name for name in ("benchmark.md", "benchmark.json", "benchmark.png", "worst.png")]
+    with atomic_path(files[0]) as part: part.write_text("\n".join([benchmark_text(report), "", *report["notes"], *report["problems"], ""]), encoding="utf-8")
+    write_report(files[1], report)
+    with atomic_path(files[2]) as part: benchmark_figure(report).savefig(part)
+    systems = _open_systems(pairs, peers, weights)[0]
+    with atomic_path(files[3]) as part: _draw_errors(pairs, report, systems, n).savefig(part)
+    return files
+
+# %% ../nbs/08_testing.ipynb #f32fcb07
+def _variant(height, width, rng):
+    "Affine matrix and gamma of a small change: mirrored or not, up to 3 % shifted, up to 6 % zoomed, gamma 0.8 to 1.25."
+    zoom, mirror = rng.uniform(0.94, 1.06), rng.choice([-1.0, 1.0])
+    x, y = rng.uniform(-0.03, 0.03, 2) * (width, height)
+    across, down = (width - 1) / 2, (height - 1) / 2
+    matrix = np.array([[mirror * zoom, 0, across * (1 - mirror * zoom) + x], [0, zoom, down * (1 - zoom) + y]])
+    return matrix, 1.25 ** rng.uniform(-1, 1)
+
+
+def _bone_of_variant(small, suppressor, matrix, gamma):
+    "The bone layer that is found in a changed film, brought back to where it was and to the film's own grey values."
+    size = small.shape[1::-1]
+    moved = cv2.warpAffine(small, matrix, size, borderMode=cv2.BORDER_REFLECT)[..., None]
+    bone = moved - suppressor.suppress(moved**gamma) ** (1 / gamma)
+    return cv2.warpAffine(bone, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT)[..., None]
+
+
+def uncertainty(
+    xray: np.ndarray,         # (H, W, 1) float32 in [0, 1], bone-bright
+    suppressor: Suppressor,   # from `load_suppressor`
+    n: int = 8,               # changed versions of the film
+    seed: int = 0,            # of the changes
+) -> np.ndarray:              # (H, W, 1) float32, standard deviation of the bone layer in grey values
+    "How far the bone layer changes if the film is mirrored, shifted, zoomed and toned a little."
+    small, rng = _to_working_size(xray, suppressor.config)[0], np.random.default_rng(seed)
+    layers = [_bone_of_variant(small, suppressor, *_variant(*small.shape[:2], rng)) for _ in range(n)]
+    return resize(np.std(layers, axis=0), xray.shape[:2])
+
+# %% ../nbs/08_testing.ipynb #3f0a0d3c
+def draw_result(
+    result: SuppressionResult,   # from `suppress_files`, of a film that went well
+    suppressor: Suppressor,      # the one that did it
+):                               # matplotlib Figure
+    "Before | after | bone layer | doubt of a film and its result; raises `BadImage` if one has vanished."
+    polarity = "dark" if result.bone_dark else "bright"
+    xray, pred = (read_film(path, polarity).xray for path in (result.source, result.target))
+    return comparison(xray, pred, doubt=uncertainty(xray, suppressor))
+
 # %% ../nbs/08_testing.ipynb #00e0f0b9
 def worst_cases(
     pairs,                    # the pairs that were evaluated
@@ -311,15 +531,16 @@ def worst_cases(
     suppressor: Suppressor,
     n: int = 3,               # cases to show
 ):                            # matplotlib Figure
-    "Before | after | truth | difference for the cases with the lowest suppression, worst first."
+    "Before | after | bone layer | doubt | truth | difference for the cases with the lowest suppression, worst first."
     by_name = {(pair.case, pair.source.name): pair for pair in pairs}
-    images, titles = [], []
+    images, titles, residual = [], [], []
     for case in sorted(report["cases"], key=lambda case: case["suppression"])[:n]:
         xray, soft = read_pair(by_name[case["case"], case["file"]], report["size"])
-        pred = suppressor.suppress(xray)
-        images += [_for_screen(image) for image in (xray, pred, soft, pred - soft)]
-        titles += [case["file"], f"suppression {case['suppression']:+.2f}", "truth", "after - truth"]
-    return show_films(images, titles, residual=tuple(range(3, len(images), 4)), columns=4, width=1.5)
+        panels, names, differences = _panels(xray, suppressor.suppress(xray), soft, uncertainty(xray, suppressor))
+        residual += [len(images) + i for i in differences]
+        images += panels
+        titles += [case["file"], f"suppression {case['suppression']:+.2f}", *names[2:]]
+    return show_films(images, titles, residual=tuple(residual), columns=6, width=1.1)
 
 # %% ../nbs/08_testing.ipynb #55084e2e
 def draw_view(
