@@ -167,18 +167,23 @@ def _train(data, out, preset, resume, **wishes):
 @click.argument("films", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE_OR_DIR...")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results, <name>.png each.")
 @click.option("--weights", default="residual", show_default=True, metavar="NAME|RUN", help="Shipped weights, or a run folder.")
-def _suppress(films, out, weights):
+@click.option("--pictures", type=click.Path(path_type=Path), help="Folder for a picture of each: before, after, bone layer, doubt.")
+def _suppress(films, out, weights, pictures):
     "Suppress bone in films: each keeps its size, depth and polarity, and a bad one does not stop the others."
+    if pictures and pictures.resolve() == out.resolve(): raise click.UsageError("Give --pictures another folder than --out.")
     _load_tensorflow()
     from tqdm import tqdm
-    from bss_gan.testing import load_suppressor, suppress_files
-    count = _counter("suppressing")
+    from bss_gan.core import atomic_path
+    from bss_gan.testing import draw_result, load_suppressor, suppress_files
+    count, suppressor = _counter("suppressing"), load_suppressor(weights)
 
     def say(result, done, total):
         if result.ok: tqdm.write(str(result))
+        if result.ok and pictures:
+            with atomic_path(pictures / result.target.name) as part: draw_result(result, suppressor).savefig(part)
         count(done, total)
 
-    results = suppress_files(films, out, load_suppressor(weights), progress=say)
+    results = suppress_files(films, out, suppressor, progress=say)
     failed = [result for result in results if not result.ok]
     click.echo(f"{len(results) - len(failed)} done, in {out}; {len(failed)} failed.")
     if failed: raise click.ClickException("\n".join(["these films failed:", *(f"  {result}" for result in failed)]))
@@ -216,6 +221,42 @@ def _evaluate_command(data, weights, predictions, size, json_file):
     click.echo(f"n = {report['n']}, suppression {report['model']['suppression']:.3f}, 95 % interval {low:.3f} to {high:.3f}")
     if json_file: write_report(json_file, report)
     if report["problems"]: raise click.ClickException("\n".join(["these pairs could not be read:", *report["problems"]]))
+
+# %% ../nbs/11_cli.ipynb #7eb0fb7a
+def _peers(given):
+    "Name -> folder of the options --peer; wrong usage if one is malformed, doubled or called identity."
+    peers = {}
+    for text in given:
+        name, equals, folder = text.partition("=")
+        if not (name and equals and folder): raise click.BadParameter(f"{text!r} is not of the form NAME=DIR.", param_hint="--peer")
+        if name in (*peers, "identity"): raise click.BadParameter(f"the name {name!r} is taken.", param_hint="--peer")
+        peers[name] = Path(folder)
+    return peers
+
+
+@main.command("benchmark", short_help="Compare systems on the same unseen films.")
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of pairs.")
+@click.option("--peer", "given", multiple=True, metavar="NAME=DIR", help="A system and the folder with its results. Can be repeated.")
+@click.option("--weights", multiple=True, metavar="NAME|RUN", help="Our own networks in the same table. Can be repeated.")
+@click.option("--trained-on", multiple=True, type=click.Path(path_type=Path), help="Films that a system was trained on: their patients are left out. Can be repeated.")
+@click.option("--size", type=click.IntRange(32, 4096), help="Side at which films are compared, in pixels.  [default: of each X-ray]")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the table as text, JSON and picture, and a picture of the worst cases.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="File for all figures, case by case, the worst first.")
+def _benchmark(data, given, weights, trained_on, size, out, json_file):
+    "Compare the results of any systems on pairs, beside doing nothing, all on the same films of patients that none has met."
+    peers = _peers(given)
+    if not (peers or weights): raise click.UsageError("Give at least one --peer NAME=DIR or --weights NAME.")
+    if set(peers) & set(weights): raise click.UsageError("A peer and weights have the same name.")
+    _load_tensorflow()
+    from bss_gan.data import find_pairs
+    from bss_gan.testing import benchmark, benchmark_text, write_benchmark, write_report
+    found = find_pairs(data)
+    click.echo(found)
+    report = benchmark(found.pairs, peers, weights, trained_on, size, _counter("comparing"))
+    click.echo("\n".join([*report["notes"], benchmark_text(report)]))
+    if json_file: write_report(json_file, report)
+    if out: click.echo(f"{out} holds {', '.join(path.name for path in write_benchmark(out, report, found.pairs, peers, weights))}.")
+    if report["problems"]: raise click.ClickException("\n".join(["these films could not be compared:", *report["problems"]]))
 
 # %% ../nbs/11_cli.ipynb #5818344d
 @main.command("export")

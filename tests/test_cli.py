@@ -1,10 +1,10 @@
 """The command through its real entry points: what it does, what it says, and its exit status."""
-import json
+import json, re, shutil
 
 import cv2, numpy as np, pytest
 from project import COMMAND, run, tool
 
-from bss_gan.core import example_film, read_film
+from bss_gan.core import example_film, read_film, write_film
 
 ROWS = {"mae", "psnr", "psnr_fit", "ssim", "ms_ssim", "bsr", "suppression"}
 
@@ -35,6 +35,8 @@ def test_installed_script_and_module_are_the_same_command():
     ["nonsense"], ["train"], ["suppress"], ["suppress", "film.png"], ["evaluate"], ["export", "--weights", "seed"],
     ["train", "--data", ".", "--out", "run", "--preset", "best"], ["train", "--data", ".", "--out", "run", "--epochs", "many"],
     ["export", "--weights", "seed", "--format", "pickle", "--out", "x"],
+    ["benchmark"], ["benchmark", "--data", "."], ["benchmark", "--data", ".", "--peer", "theirs"], ["benchmark", "--data", ".", "--peer", "=."],
+    ["benchmark", "--data", ".", "--peer", "identity=."], ["benchmark", "--data", ".", "--peer", "a=x", "--peer", "a=y"],
 ], ids=" ".join)
 def test_wrong_usage_ends_in_status_2(arguments, tmp_path):
     assert "Usage: bss-gan" in command(*arguments, cwd=tmp_path, status=2).stderr
@@ -65,8 +67,8 @@ def test_suppress_gives_films_back_as_they_came_and_names_the_bad_one(films, tra
 
 
 def test_suppress_without_a_bad_film_ends_in_status_0(films, trained, tmp_path):
-    command("suppress", films / "eight.png", films / "dark.png", "--out", tmp_path, "--weights", trained)
-    assert {path.name for path in tmp_path.glob("*.png")} >= {"eight.png", "dark.png"}
+    command("suppress", films / "eight.png", films / "dark.png", "--out", tmp_path, "--weights", trained, "--pictures", tmp_path / "pictures")
+    for folder in (tmp_path, tmp_path / "pictures"): assert {path.name for path in folder.glob("*.png")} >= {"eight.png", "dark.png"}
 
 
 def test_unknown_weights_are_named(films, tmp_path):
@@ -91,6 +93,42 @@ def test_evaluate_scores_the_predictions_of_another_system(pairs, tmp_path):
     assert json.loads(table.read_text())["model"]["suppression"] > 0.99
     command("evaluate", "--data", pairs, "--predictions", pairs / "source", "--json", table)
     assert abs(json.loads(table.read_text())["model"]["suppression"]) < 0.01
+
+
+def test_benchmark_compares_systems_on_the_same_unseen_patients(pairs, trained, tmp_path):
+    table = tmp_path / "table.json"
+    done = command("benchmark", "--data", pairs, "--peer", f"perfect={pairs / 'target'}", "--peer", f"nothing={pairs / 'source'}",
+                   "--weights", trained, "--json", table, "--out", tmp_path / "out")
+    report, kept = json.loads(table.read_text()), json.loads((trained / "split.json").read_text())["test"]
+    assert list(report["systems"]) == ["identity", "perfect", "nothing", str(trained)]
+    assert sorted(row["case"] for row in report["cases"]) == sorted(case for case, _ in kept)
+    assert "trained or validated" in done.stdout and "| identity |" in done.stdout
+    assert report["systems"]["perfect"]["suppression"] > 0.99 and abs(report["systems"]["nothing"]["suppression"]) < 0.01
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"benchmark.md", "benchmark.json", "benchmark.png", "worst.png"}
+
+
+def test_benchmark_names_missing_films_and_scores_all_on_the_others(pairs, tmp_path):
+    lacking = tmp_path / "lacking"
+    shutil.copytree(pairs / "target", lacking)
+    (lacking / "sim_3.png").unlink()
+    done = command("benchmark", "--data", pairs, "--peer", f"a={lacking}", "--peer", f"b={pairs / 'source'}", "--json", tmp_path / "table.json", status=1)
+    assert "sim_3.png" in done.stderr and "| b |" in done.stdout
+    cases = json.loads((tmp_path / "table.json").read_text())["cases"]
+    assert len(cases) == 9 and "sim_3.png" not in [case["file"] for case in cases]
+
+
+def test_benchmark_says_which_folder_is_not_there(pairs, tmp_path):
+    assert "nosuch" in command("benchmark", "--data", pairs, "--peer", f"a={tmp_path / 'nosuch'}", status=1).stderr
+
+
+def test_benchmark_finds_a_patient_under_another_name(pairs, tmp_path):
+    film = read_film(pairs / "source" / "sim_4.png").xray
+    write_film(tmp_path / "theirs" / "0001.png", 1 - film[:, ::-1])
+    done = command("benchmark", "--data", pairs, "--peer", f"a={pairs / 'target'}", "--trained-on", tmp_path / "theirs", "--json", tmp_path / "table.json")
+    assert re.search(r"left out, looks like \S+0001.png .*sim_4.png", done.stdout)
+    assert "sim_4.png" not in [case["file"] for case in json.loads((tmp_path / "table.json").read_text())["cases"]]
+    done = command("benchmark", "--data", pairs, "--peer", f"a={pairs / 'target'}", "--trained-on", pairs, status=1)
+    assert "No patient" in done.stderr
 
 
 def test_export_gives_a_savedmodel_that_runs_without_the_library(trained, tmp_path):

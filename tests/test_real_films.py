@@ -3,12 +3,19 @@ import cv2, pytest
 from project import COMMAND, run
 
 from bss_gan.core import find_images, read_film
-from bss_gan.data import find_pairs
+from bss_gan.data import find_pairs, find_same_patients
 
 
 def test_jsrt_pairs_are_all_found(shared_data):
     report = find_pairs(shared_data / "jsrt")
     assert (len(report.pairs), len({pair.case for pair in report.pairs}), report.problems) == (126, 126, ())
+
+
+def test_no_two_patients_look_like_one_and_copies_are_found(shared_data):
+    films = find_images(shared_data / "jsrt/source")[0][:40] + find_images(shared_data / "cxr")[0][:20]
+    copies = [1 - read_film(film).xray[30:-20, 25:-40][:, ::-1] ** 1.5 for film in films[::4]]
+    assert [(films[m.first].stem, films[m.second].stem) for m in find_same_patients(films)] == []
+    assert [(m.second, m.first) for m in sorted(find_same_patients(copies, films))] == [(4 * i, i) for i in range(len(copies))]
 
 
 @pytest.mark.parametrize("folder, bone_dark", [("jsrt/source", True), ("des/source", False), ("cxr", False)])
