@@ -71,6 +71,20 @@ def _load_tensorflow():
         os.close(screen)
         os.close(nowhere)
 
+# %% ../nbs/11_cli.ipynb #63d42836
+@main.command("simulate", short_help="Make pairs of simulated films.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder that gets source and target; what is in it stays.")
+@click.option("--films", required=True, type=click.IntRange(1), help="How many pairs.")
+@click.option("--size", type=click.IntRange(32, 4096), default=512, show_default=True, help="Side in pixels.")
+@click.option("--source", type=click.Choice(["thorax", "ct"]), default="thorax", show_default=True, help="Parametric patients, or poses of the CT of the package.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the first film; film i has seed + i and is called sim_<seed>.png.")
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
+def _simulate(out, films, size, source, seed, workers):
+    "Make pairs of simulated films of many people, machines and vendors: a film, and the same film without bone."
+    from bss_gan.simulation import write_pairs
+    write_pairs(out, films, size, seed, workers, _show() == "bar", source, wide=True)
+    click.echo(f"{out} holds {films} more pairs of {size}x{size} pixels: sim_{seed}.png to sim_{seed + films - 1}.png.")
+
 # %% ../nbs/11_cli.ipynb #7f8c968b
 def _new_config(preset, wishes):
     "A training preset with the user's wishes; raises `BadInput` for sizes that the networks cannot halve."
@@ -120,6 +134,14 @@ def _split(data, config):
     return split
 
 
+def _simulated_pairs(folder):
+    "Finds the pairs that are trained on beside the real ones."
+    from bss_gan.data import find_pairs
+    pairs = find_pairs(folder).pairs
+    click.echo(f"and on: {len(pairs)} pairs of {folder}")
+    return pairs
+
+
 def _say_result(run, split):
     "Prints the last figures of a run beside identity, and what its folder holds."
     from bss_gan.training import read_history
@@ -130,16 +152,18 @@ def _say_result(run, split):
     click.echo(f"{run} holds {', '.join(parts)}.")
 
 # %% ../nbs/11_cli.ipynb #94157394
-def _stopped(data, out):
+def _stopped(data, out, simulated=None):
     "What to say when somebody presses Ctrl-C during training."
     if not (out / "checkpoints" / "checkpoint").exists(): return "Stopped before the first epoch was finished: there is nothing to go on with."
-    return f"Stopped. {out} keeps every finished epoch. Go on with: bss-gan train --data {data} --out {out} --resume"
+    films = f"{data} --simulated {simulated}" if simulated else data
+    return f"Stopped. {out} keeps every finished epoch. Go on with: bss-gan train --data {films} --out {out} --resume"
 
 
 @main.command("train", short_help="Train a preset on pairs of films.")
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of pairs, for example with source and target in it.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="RUN", help="Run folder to write.  [default: runs/PRESET]")
-@click.option("--preset", type=click.Choice(["seed", "residual"]), help="What to train.  [default: seed]")
+@click.option("--simulated", type=click.Path(path_type=Path), metavar="DIR", help="Further pairs to train on, made by `bss-gan simulate`.")
+@click.option("--preset", type=click.Choice(["seed", "residual", "chest", "chest-sim"]), help="What to train.  [default: seed]")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the films.")
 @click.option("--size", type=click.IntRange(32, 4096), help="Working size: films are resized to this side, in pixels.")
 @click.option("--crop", type=click.IntRange(32, 4096), help="Train on random windows of this side, in pixels.")
@@ -147,26 +171,27 @@ def _stopped(data, out):
 @click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True), help="Of both optimisers.")
 @click.option("--seed", type=click.IntRange(0), help="Of weights, order, augmentation and split.")
 @click.option("--resume", is_flag=True, help="Go on after the last finished epoch of RUN.")
-def _train(data, out, preset, resume, **wishes):
+def _train(data, simulated, out, preset, resume, **wishes):
     "Train a preset on a folder of pairs; what is not said stays as the preset has it."
     out = out or Path("runs") / (preset or "seed")
     _load_tensorflow()
     from bss_gan.training import NotFinite, train
     config = _config(out, preset, resume, wishes)
     split = _split(data, config)
+    made = _simulated_pairs(simulated) if simulated else ()
     try:
-        train(split, out, config, resume, _show())
+        train(split, out, config, resume, _show(), simulated=made)
     except NotFinite as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt as error:
-        raise click.ClickException(_stopped(data, out)) from error
+        raise click.ClickException(_stopped(data, out, simulated)) from error
     _say_result(out, split)
 
 # %% ../nbs/11_cli.ipynb #c91ee960
 @main.command("suppress", short_help="Suppress bone in films.")
 @click.argument("films", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE_OR_DIR...")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results, <name>.png each.")
-@click.option("--weights", default="residual", show_default=True, metavar="NAME|RUN", help="Shipped weights, or a run folder.")
+@click.option("--weights", default="chest-v1", show_default=True, metavar="NAME|RUN", help="Shipped weights, or a run folder.")
 @click.option("--pictures", type=click.Path(path_type=Path), help="Folder for a picture of each: before, after, bone layer, doubt.")
 def _suppress(films, out, weights, pictures):
     "Suppress bone in films: each keeps its size, depth and polarity, and a bad one does not stop the others."
@@ -201,7 +226,7 @@ def _evaluate(pairs, weights, size):
 # %% ../nbs/11_cli.ipynb #8e9dba13
 @main.command("evaluate", short_help="Measure results beside doing nothing.")
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of pairs.")
-@click.option("--weights", metavar="NAME|RUN", help="Shipped weights, or a run folder.  [default: residual]")
+@click.option("--weights", metavar="NAME|RUN", help="Shipped weights, or a run folder.  [default: chest-v1]")
 @click.option("--predictions", type=click.Path(path_type=Path), help="Folder with the results of another system, instead of weights.")
 @click.option("--size", type=click.IntRange(32, 4096), help="Side at which films are compared, in pixels.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="File for all figures, case by case.")
@@ -214,7 +239,7 @@ def _evaluate_command(data, weights, predictions, size, json_file):
     from bss_gan.testing import evaluate_predictions, write_report
     found = find_pairs(data)
     click.echo(found)
-    name = str(predictions or weights or "residual")
+    name = str(predictions or weights or "chest-v1")
     report = evaluate_predictions(found.pairs, predictions, size, _counter("evaluating")) if predictions else _evaluate(found.pairs, name, size)
     low, high = report["model"]["interval"]["suppression"]
     click.echo(results_table({"identity": report["identity"], name: report["model"]}))

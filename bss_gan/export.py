@@ -140,6 +140,7 @@ class Weights:
     discriminator: Path   # stem for `load_network`
     card: dict            # architecture, and the split: part -> names of cases
     threshold: float      # score of the discriminator from which on a film counts as suppressed
+    slope: float          # how steeply its logit turns into a probability there
 
 
 def shipped_weights() -> list[str]:  # names in alphabetical order
@@ -157,13 +158,14 @@ def _read_split(path):
         raise BadWeights(f"{path}: does not list the films of a split. Copy it again from the run.") from error
 
 # %% ../nbs/07_export.ipynb #ad1ec8cc
-def _read_threshold(stem):
-    "The verdict's threshold that training wrote beside a discriminator; raises `BadWeights`."
+def _read_verdict(stem):
+    "The verdict's threshold and slope that training wrote beside a discriminator; raises `BadWeights`."
     path = Path(f"{stem}.json")
-    threshold = _read_json(path).get("threshold", 0.5)
-    if type(threshold) is not float or not 0 < threshold < 1:
-        raise BadWeights(f"{path}: has no threshold between 0 and 1. Use the files that training wrote.")
-    return threshold
+    verdict = {"threshold": 0.5, "slope": 1.0} | _read_json(path)
+    for name, high in (("threshold", 1), ("slope", 1000)):
+        if type(verdict[name]) is not float or not 0 < verdict[name] < high:
+            raise BadWeights(f"{path}: has no {name} between 0 and {high}. Use the files that training wrote.")
+    return verdict["threshold"], verdict["slope"]
 
 # %% ../nbs/07_export.ipynb #cd7856b9
 def find_weights(
@@ -173,7 +175,7 @@ def find_weights(
     name, run = str(name_or_run), Path(name_or_run)
     if name in shipped_weights():
         stem = _SHIPPED / f"{name}.discriminator"
-        return Weights(name, _SHIPPED / name, stem, _read_plan(_SHIPPED / f"{name}.json")[2], _read_threshold(stem))
+        return Weights(name, _SHIPPED / name, stem, _read_plan(_SHIPPED / f"{name}.json")[2], *_read_verdict(stem))
     if run.is_file() or (run / "saved_model.pb").exists():
         raise BadWeights(f"{run}: is not a run folder. Models that are saved as one file or as a SavedModel can run code when "
                          "they are opened, and are never loaded. Give the folder with generator.json and generator.weights.h5.")
@@ -182,7 +184,7 @@ def find_weights(
                          f"package ({', '.join(shipped_weights()) or 'none'}).")
     split = _read_split(run / "split.json") if (run / "split.json").is_file() else {}
     card = _read_plan(run / "generator.json")[2] | {"split": split}
-    return Weights(name, run / "generator", run / "discriminator", card, _read_threshold(run / "discriminator"))
+    return Weights(name, run / "generator", run / "discriminator", card, *_read_verdict(run / "discriminator"))
 
 # %% ../nbs/07_export.ipynb #eac96e8a
 def load_networks(
@@ -213,12 +215,13 @@ def make_card(
     training = {name: value for name, value in training.items() if name != "model"}
     return card | facts | {"training": training, "split": _read_split(run / "split.json")}
 
-# %% ../nbs/07_export.ipynb #a60c41a0
+# %% ../nbs/07_export.ipynb #2b3bba67
 def _halve(source, target):
-    "Copies a weights file with 16 bits for a number instead of 32."
+    "Copies a weights file with 16 bits for a number instead of 32, and compressed."
     with h5py.File(source) as full, h5py.File(target, "w") as half:
         def copy(name, item):
-            place = half.create_dataset(name, data=item[()].astype(np.float16)) if isinstance(item, h5py.Dataset) else half.require_group(name)
+            if isinstance(item, h5py.Group): place = half.require_group(name)
+            else: place = half.create_dataset(name, data=item[()].astype(np.float16), compression="gzip" if item.shape else None, shuffle=bool(item.shape))
             place.attrs.update(item.attrs)
         full.visititems(copy)
 

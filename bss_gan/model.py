@@ -126,6 +126,20 @@ def score(
     logits = judge(discriminator, tf.convert_to_tensor(xray), tf.convert_to_tensor(candidate)).numpy()
     return 1 / (1 + np.exp(-logits.reshape(len(logits), -1).mean(axis=1)))
 
+# %% ../nbs/03_model.ipynb #95a2ebbc
+def _copy(network):
+    "A second network with the same architecture and the same weights."
+    copy = keras.models.clone_model(network)
+    copy.set_weights(network.get_weights())
+    return copy
+
+
+def _update_average(averaged, network, decay, steps):
+    "Moves a running mean of weights on by one step."
+    steps = tf.cast(steps, tf.float32)
+    keep = tf.minimum(decay, steps / (9 + steps))  # a short memory at first, when the weights move fast
+    for mean, weight in zip(averaged.weights, network.weights): mean.assign(keep * mean + (1 - keep) * weight)
+
 # %% ../nbs/03_model.ipynb #90c02ee1
 class BoneSuppressionGAN(keras.Model):
     "The combined GAN: one train step updates the generator and the discriminator."
@@ -137,9 +151,7 @@ class BoneSuppressionGAN(keras.Model):
     def compile(self, g_optimizer, d_optimizer, pixel_loss, generator_loss, discriminator_loss, adversarial_weight, pixel_weight=1.0, average=0.0):
         "Sets both optimisers, the three losses, the weights of the generator's two, and the decay of its running mean (0: none)."
         super().compile()
-        if average:
-            self.averaged, self.average = keras.models.clone_model(self.generator), average
-            self.averaged.set_weights(self.generator.get_weights())
+        if average: self.averaged, self.average = _copy(self.generator), average
         self.g_optimizer, self.d_optimizer = g_optimizer, d_optimizer
         self.pixel_loss, self.generator_loss, self.discriminator_loss = pixel_loss, generator_loss, discriminator_loss
         self.adversarial_weight, self.pixel_weight = adversarial_weight, pixel_weight
@@ -149,10 +161,7 @@ class BoneSuppressionGAN(keras.Model):
     def call(self, xray, training=False):
         return self.generator(xray, training=training)
 
-    @property
-    def trained(self):
-        "The generator to use: the running mean if there is one."
-        return self.averaged or self.generator
+    trained = property(lambda self: self.averaged or self.generator)  # the generator to use: the running mean if there is one
 
     def train_step(self, data):
         xray, soft, *known = data
@@ -168,13 +177,9 @@ class BoneSuppressionGAN(keras.Model):
             loss = self.pixel_weight * pixel + self.adversarial_weight * adversarial
         weights = self.generator.trainable_variables
         self.g_optimizer.apply(tape.gradient(loss, weights), weights)
-        if self.averaged: self._update_average()
+        if self.averaged: _update_average(self.averaged, self.generator, self.average, self.g_optimizer.iterations)
         return soft, pred, {"g_loss": loss, "pixel": pixel, "adversarial": adversarial}
 
-    def _update_average(self):
-        steps = tf.cast(self.g_optimizer.iterations, tf.float32)
-        keep = tf.minimum(self.average, steps / (9 + steps))  # a short memory at first, when the weights move fast
-        for mean, weight in zip(self.averaged.weights, self.generator.weights): mean.assign(keep * mean + (1 - keep) * weight)
 
     def _train_discriminator(self, xray, soft, pred):
         with tf.GradientTape() as tape:

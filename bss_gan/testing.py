@@ -51,6 +51,7 @@ class Suppressor:
     discriminator: keras.Model
     config: ModelConfig        # their architecture, with the working size
     threshold: float = 0.5     # raw score of the discriminator that becomes a verdict of one half
+    slope: float = 1.0         # how steeply its logit turns into a probability there
 
     @property
     def size(self) -> int:     # pixels
@@ -79,7 +80,7 @@ class Suppressor:
         "What the discriminator says about a film."
         films = [_to_working_size(film, self.config)[1] for film in (xray, candidate)]
         raw = np.clip(float(score(self.discriminator, *films)[0]), 1e-7, 1 - 1e-7)
-        odds = raw / (1 - raw) * (1 - self.threshold) / self.threshold
+        odds = np.exp(np.clip(self.slope * np.log(raw / (1 - raw) * (1 - self.threshold) / self.threshold), -50, 50))
         return LABELS[bool(odds >= 1)], float(odds / (1 + odds))
 
 
@@ -87,10 +88,11 @@ LABELS = ("No Shadow Suppression Detected", "Shadow Suppression Detected")  # by
 
 # %% ../nbs/08_testing.ipynb #60875263
 def load_suppressor(
-    name_or_run: str | os.PathLike = "residual",  # weights that come with the package ("residual", "seed"), or a run folder
+    name_or_run: str | os.PathLike = "chest-v1",  # weights that come with the package ("chest-v1", "residual", "seed"), or a run folder
 ) -> Suppressor:
     "Loads both networks; raises `BadWeights`."
-    return Suppressor(*load_networks(name_or_run), find_weights(name_or_run).threshold)
+    weights = find_weights(name_or_run)
+    return Suppressor(*load_networks(name_or_run), weights.threshold, weights.slope)
 
 # %% ../nbs/08_testing.ipynb #7fe45e33
 def _for_screen(image, side=512):
@@ -328,7 +330,7 @@ def held_out(
 ) -> tuple[list, list]:               # pairs of unseen patients, pairs left out because the networks were trained or validated on them
     "Separates the pairs of patients whom the networks have met; raises `BadWeights`."
     split = find_weights(name_or_run).card.get("split", {})
-    met = {*split.get("train", ()), *split.get("val", ())}
+    met = {*split.get("train", ()), *split.get("val", ()), *split.get("simulated", ())}
     return [pair for pair in pairs if pair.case not in met], [pair for pair in pairs if pair.case in met]
 
 # %% ../nbs/08_testing.ipynb #dbcfd935
