@@ -88,7 +88,7 @@ LABELS = ("No Shadow Suppression Detected", "Shadow Suppression Detected")  # by
 
 # %% ../nbs/08_testing.ipynb #60875263
 def load_suppressor(
-    name_or_run: str | os.PathLike = "chest-v1",  # weights that come with the package ("chest-v1", "residual", "seed"), or a run folder
+    name_or_run: str | os.PathLike = "chest-v1",  # weights that come with the package ("chest-v1", "chest-sim-v1", "residual", "seed"), or a run folder
 ) -> Suppressor:
     "Loads both networks; raises `BadWeights`."
     weights = find_weights(name_or_run)
