@@ -105,7 +105,7 @@ def _panels(xray, pred, soft=None, doubt=None):
     "Images, titles and the positions of differences, as `show_films` wants them, for one film."
     xray, pred = _for_screen(xray), _for_screen(pred)
     panels = [("before", xray, False), ("after", pred, False), ("bone layer", xray - pred, True)]
-    if doubt is not None: panels.append(("doubt (3 deviations)", 3 * _for_screen(doubt), True))
+    if doubt is not None: panels.append(("doubt (3 SD)", 3 * _for_screen(doubt), True))
     if soft is not None: panels += [("truth", _for_screen(soft), False), ("after - truth", pred - _for_screen(soft), True)]
     titles, images, differences = zip(*panels)
     return images, titles, tuple(np.flatnonzero(differences))
@@ -541,7 +541,7 @@ def worst_cases(
         panels, names, differences = _panels(xray, suppressor.suppress(xray), soft, uncertainty(xray, suppressor))
         residual += [len(images) + i for i in differences]
         images += panels
-        titles += [case["file"], f"suppression {case['suppression']:+.2f}", *names[2:]]
+        titles += [case["file"], f"after: {case['suppression']:+.2f}", *names[2:]]
     return show_films(images, titles, residual=tuple(residual), columns=6, width=1.1)
 
 # %% ../nbs/08_testing.ipynb #55084e2e
