@@ -24,7 +24,7 @@ from PIL import Image, ImageDraw, ImageFont
 from .core import BadImage, BadInput, atomic_path, find_images, read_film, resize, show_films, write_film
 from .data import BadFolder, case_key, find_pairs, find_same_patients, read_pair
 from .export import find_weights, load_networks
-from .metrics import METRICS, confidence_interval, results_table, score_case, summarise
+from .metrics import METRICS, confidence_interval, fit, results_table, score_case, summarise
 from .model import ModelConfig, score
 from .training import write_json
 
@@ -457,13 +457,13 @@ def benchmark_figure(
 
 # %% ../nbs/08_testing.ipynb #dc94d3e3
 def _draw_errors(pairs, report, systems, n):
-    "X-ray | truth | result - truth of each system, for the worst cases."
+    "X-ray | truth | fitted result - truth of each system, for the worst cases: the error that `suppression` counts."
     by_name = {(pair.case, pair.source.name): pair for pair in pairs}
     images, titles = [], []
     for case in report["cases"][:n]:
         pair = by_name[case["case"], case["file"]]
         xray, soft = read_pair(pair, report["size"])
-        errors = [_for_screen(predict(pair, xray, soft)[0] - soft) for predict in systems.values()]
+        errors = [_for_screen(fit(predict(pair, xray, soft)[0], soft) - soft) for predict in systems.values()]
         images += [_for_screen(xray), _for_screen(soft), *errors]
         titles += [case["file"], "truth", *(f"{name}: {case['systems'][name]['suppression']:+.2f}" for name in systems)]
     columns = 2 + len(systems)
