@@ -91,6 +91,7 @@ def _new_config(preset, wishes):
     from bss_gan.core import BadInput
     from bss_gan.training import TRAIN_PRESETS
     config = TRAIN_PRESETS[preset]
+    if "fold" in wishes: wishes["test"] = 0.2
     size = wishes.pop("size", config.model.size)
     if config.crop: wishes.setdefault("crop", min(config.crop, size))
     config = replace(config, model=replace(config.model, size=size), **wishes)
@@ -128,7 +129,7 @@ def _split(data, config):
     from bss_gan.data import find_pairs, split_by_case
     report = find_pairs(data)
     click.echo(report)
-    split = split_by_case(report.pairs, config.val, config.test, config.seed)
+    split = split_by_case(report.pairs, config.val, config.test, config.seed, config.fold)
     for part, pairs in zip(("train on", "watch", "keep for evaluate"), split):
         click.echo(f"{part}: {len(pairs)} films of {len({pair.case for pair in pairs})} patients")
     return split
@@ -142,6 +143,14 @@ def _simulated_pairs(folder):
     return pairs
 
 
+def _start(name):
+    "Networks to go on from, and the cases they have met."
+    from bss_gan.export import find_weights, load_networks
+    from bss_gan.testing import cases_met
+    click.echo(f"starting from the weights of {name}")
+    return load_networks(name)[:2], sorted(cases_met(name))
+
+
 def _say_result(run, split):
     "Prints the last figures of a run beside identity, and what its folder holds."
     from bss_gan.training import read_history
@@ -152,17 +161,18 @@ def _say_result(run, split):
     click.echo(f"{run} holds {', '.join(parts)}.")
 
 # %% ../nbs/11_cli.ipynb #94157394
-def _stopped(data, out, simulated=None):
+def _stopped(data, out, simulated=None, start=None):
     "What to say when somebody presses Ctrl-C during training."
     if not (out / "checkpoints" / "checkpoint").exists(): return "Stopped before the first epoch was finished: there is nothing to go on with."
-    films = f"{data} --simulated {simulated}" if simulated else data
-    return f"Stopped. {out} keeps every finished epoch. Go on with: bss-gan train --data {films} --out {out} --resume"
+    given = "".join(f" --{name} {value}" for name, value in (("simulated", simulated), ("start", start)) if value)
+    return f"Stopped. {out} keeps every finished epoch. Go on with: bss-gan train --data {data}{given} --out {out} --resume"
 
 
 @main.command("train", short_help="Train a preset on pairs of films.")
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of pairs, for example with source and target in it.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="RUN", help="Run folder to write.  [default: runs/PRESET]")
 @click.option("--simulated", type=click.Path(path_type=Path), metavar="DIR", help="Further pairs to train on, made by `bss-gan simulate`.")
+@click.option("--start", metavar="NAME|RUN", help="Weights to go on from: shipped, or of another run.  [default: fresh ones]")
 @click.option("--preset", type=click.Choice(["seed", "residual", "chest", "chest-sim"]), help="What to train.  [default: seed]")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the films.")
 @click.option("--size", type=click.IntRange(32, 4096), help="Working size: films are resized to this side, in pixels.")
@@ -170,8 +180,9 @@ def _stopped(data, out, simulated=None):
 @click.option("--batch", type=click.IntRange(1), help="Films or windows in one step.")
 @click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True), help="Of both optimisers.")
 @click.option("--seed", type=click.IntRange(0), help="Of weights, order, augmentation and split.")
+@click.option("--fold", type=click.IntRange(0, 4), help="Cross-validation: which fifth of the patients is kept for evaluate.")
 @click.option("--resume", is_flag=True, help="Go on after the last finished epoch of RUN.")
-def _train(data, simulated, out, preset, resume, **wishes):
+def _train(data, simulated, start, out, preset, resume, **wishes):
     "Train a preset on a folder of pairs; what is not said stays as the preset has it."
     out = out or Path("runs") / (preset or "seed")
     _load_tensorflow()
@@ -179,12 +190,13 @@ def _train(data, simulated, out, preset, resume, **wishes):
     config = _config(out, preset, resume, wishes)
     split = _split(data, config)
     made = _simulated_pairs(simulated) if simulated else ()
+    networks, met = _start(start) if start else (None, ())
     try:
-        train(split, out, config, resume, _show(), simulated=made)
+        train(split, out, config, resume, _show(), simulated=made, start=networks, met=met)
     except NotFinite as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt as error:
-        raise click.ClickException(_stopped(data, out, simulated)) from error
+        raise click.ClickException(_stopped(data, out, simulated, start)) from error
     _say_result(out, split)
 
 # %% ../nbs/11_cli.ipynb #c91ee960

@@ -314,13 +314,16 @@ def split_by_case(
     val: float = 0.15,    # share of the cases, 0 to 1; 0: none. Parts that the folder defines itself stay as they are
     test: float = 0.15,   # the same for the test part
     seed: int = 0,        # another seed, another split
+    fold: int = 0,        # whose turn it is to be tested: 0 the first such share of the cases, 1 the next, and so on
 ) -> Split:               # whole cases, at least one in each part that was asked for
     "Splits pairs by patient; raises `BadFolder` if there are too few cases and `Leak` if the folder's own parts share one."
     given = {pair.part for pair in pairs} - {""}
     cases = sorted({pair.case for pair in pairs if pair.part in ("", "train")})
     np.random.default_rng(seed).shuffle(cases)
-    share = {"val": val, "test": test}
-    count = {part: max(1, round(share[part] * len(cases))) if share[part] > 0 and part not in given else 0 for part in share}
+    first, last = (round(turn * test * len(cases)) for turn in (fold, fold + 1))
+    cases = cases[first:] + cases[:first]
+    wanted = {"val": val > 0 and max(1, round(val * len(cases))), "test": test > 0 and max(1, last - first)}
+    count = {part: 0 if part in given else int(number) for part, number in wanted.items()}
     if len(cases) <= sum(count.values()):
         raise BadFolder(f"{len(cases)} cases are too few for val={val} and test={test}: no case is left to train on.")
     test_cases, val_cases = set(cases[:count["test"]]), set(cases[count["test"]:][:count["val"]])
@@ -511,12 +514,13 @@ def augment_pair(
     seed,                # two whole numbers: the same seed gives the same bits
     crop: int,           # side of the window that is cut out, in pixels
     known=None,          # (H, W, 1) 1 where the target may be trusted, 0 where it says nothing
+    nodules: float = 0.0,  # share of the windows that get the shadow of a nodule, the same in both films
 ) -> tuple:              # xray, soft: (crop, crop, 1), moved and toned alike; and known, moved, if it was given
     "Cuts one window out of both films, mirrored, zoomed, turned, shifted and toned alike on both."
     import tensorflow as tf
 
     draw = tf.unstack(tf.random.stateless_uniform([8], seed))
-    zoom = 0.8 * (1.25 / 0.8) ** draw[0]
+    zoom = 0.7 * 2 ** draw[0]
     angle = np.pi / 180 * 7 * (2 * draw[1] - 1)
     mirror = tf.where(draw[2] < 0.5, -1.0, 1.0)
     height, width = (tf.cast(side, tf.float32) for side in tf.unstack(tf.shape(xray)[:2]))
@@ -525,7 +529,9 @@ def augment_pair(
     planes = _read_window(tf.stack([xray, soft] if known is None else [xray, soft, known]), x, y, zoom, angle, mirror, crop)
     gamma, gain, offset = 0.7 * 2 ** draw[5], 0.85 + 0.25 * draw[6], 0.1 * draw[7] - 0.05
     both = tf.exp(gamma * tf.math.log(planes[:2]))  # planes**gamma, at half the cost
-    both = tf.clip_by_value(gain * both + offset, 0, 1)
+    both = gain * both + offset
+    if nodules: both += _nodule(tf.random.experimental.stateless_fold_in(seed, 0), crop, height, nodules)
+    both = tf.clip_by_value(both, 0, 1)
     return (both[0], both[1]) if known is None else (both[0], both[1], planes[2])
 
 # %% ../nbs/01_data.ipynb #95fdda48
@@ -541,13 +547,26 @@ def _read_window(films, x, y, zoom, angle, mirror, crop):
         interpolation="BILINEAR", fill_mode="REFLECT")
     return tf.ensure_shape(window, [None, crop, crop, 1])
 
+# %% ../nbs/01_data.ipynb #5d89b935
+def _nodule(seed, crop, height, share):
+    "(crop, crop, 1) the shadow of an ellipsoid somewhere in a window of a film of this height, or, outside the share, nothing."
+    import tensorflow as tf
+
+    draw = tf.unstack(tf.random.stateless_uniform([8], seed))
+    y, x = tf.range(crop, dtype=tf.float32)[:, None] - crop * draw[0], tf.range(crop, dtype=tf.float32)[None] - crop * draw[1]
+    cos, sin = tf.cos(np.pi * draw[2]), tf.sin(np.pi * draw[2])
+    radius, stretch = height * 0.006 * 7 ** draw[3], 0.7 * 2 ** draw[4]
+    away = ((cos * x + sin * y) / (radius * stretch)) ** 2 + ((cos * y - sin * x) / (radius / stretch)) ** 2
+    contrast = tf.where(draw[5] < share, 0.02 * 10 ** draw[6], 0.0)
+    return (contrast * tf.maximum(1 - away, 0) ** (0.5 + draw[7]))[..., None]  # to the power of 0.5: what a ball absorbs
+
 # %% ../nbs/01_data.ipynb #64e3b521
-def _window(films, seed, crop, side, augment):
+def _window(films, seed, crop, side, augment, nodules):
     "One window of all the films alike: the whole film, a random crop, or an augmented one."
     import tensorflow as tf
 
     if augment:
-        return augment_pair(*films[:2], seed, crop or side, *films[2:])
+        return augment_pair(*films[:2], seed, crop or side, *films[2:], nodules=nodules)
     if crop is None:
         return films
     return tuple(tf.unstack(tf.image.stateless_random_crop(tf.stack(films), [len(films), crop, crop, 1], seed)))
@@ -564,6 +583,7 @@ def make_dataset(
     augment: bool = False,    # True: `augment_pair`
     workers: int = 2,         # windows prepared at the same time; the bits do not depend on it
     known=None,               # (N, H, W, 1) 1 where a target may be trusted, 0 where it says nothing; None: everywhere
+    nodules: float = 0.0,     # share of augmented windows with the shadow of a nodule in both films
 ):                            # tf.data.Dataset of (xray, soft) or (xray, soft, known) batches, each (batch, crop, crop, 1)
     "Shuffled batches of one epoch; raises `BadInput` if the arrays do not fit each other or the window."
     import tensorflow as tf
@@ -578,7 +598,7 @@ def make_dataset(
 
     def window(i):
         films = tuple(tf.cast(films[i // crops], tf.float32) for films in arrays)
-        return _window(films, tf.random.experimental.stateless_fold_in([seed, epoch], i), crop, side, augment)
+        return _window(films, tf.random.experimental.stateless_fold_in([seed, epoch], i), crop, side, augment, nodules)
 
     data = tf.data.Dataset.from_tensor_slices(order.astype(np.int32))
     return data.map(window, num_parallel_calls=workers, deterministic=True).batch(batch).prefetch(2)

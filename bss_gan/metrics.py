@@ -5,10 +5,13 @@
 # %% auto #0
 __all__ = ['METRICS', 'mae', 'psnr', 'fit', 'psnr_fit', 'ssim', 'ms_ssim', 'bsr', 'suppression', 'nodule_contrast', 'lung_mask',
            'regions', 'score_regions', 'summarise_regions', 'insert_nodule', 'nodule_preservation', 'nodule_transfer',
-           'score_case', 'summarise', 'results_table', 'confidence_interval', 'Comparison', 'compare']
+           'read_nodules', 'nodule_mask', 'score_case', 'summarise', 'results_table', 'confidence_interval',
+           'Comparison', 'compare']
 
 # %% ../nbs/05_metrics.ipynb #8af90ce8
 import math
+import os
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -378,6 +381,31 @@ def nodule_transfer(
     nodule = planted - plain
     if not nodule.any(): raise BadInput("both films are equal: there is no planted nodule to follow")
     return float((nodule * (planted_pred - plain_pred)).sum() / (nodule**2).sum())
+
+# %% ../nbs/05_metrics.ipynb #344958bb
+def read_nodules(
+    table: str | os.PathLike,  # CLNDAT_EN.txt of the JSRT database
+) -> dict[str, tuple]:         # name of the film without ending -> row, column, diameter, as shares of the side of the film
+    "Where the nodules of the JSRT films are; raises `BadInput` for a line that does not say it."
+    nodules = {}
+    for number, line in enumerate(Path(table).read_text(errors="replace").splitlines(), 1):
+        if not line.strip(): continue
+        try:
+            name, _, millimetres, _, _, x, y, *_ = line.split()
+            nodules[Path(name).stem] = float(y) / 2048, float(x) / 2048, float(millimetres) / 0.175 / 2048
+        except ValueError as error:
+            raise BadInput(f"{table}, line {number}: does not say where a nodule is. Give the file CLNDAT_EN.txt as it comes with the JSRT database.") from error
+    return nodules
+
+
+def nodule_mask(
+    shape: tuple,     # (H, W) of the film
+    nodule: tuple,    # row, column and diameter as shares of the side, from `read_nodules`
+) -> np.ndarray:      # (H, W) bool, True on the nodule
+    "A disc where the nodule is, at least 3 pixels wide."
+    row, column, diameter = nodule
+    y, x = np.indices(shape[:2])
+    return np.hypot(y - row * shape[0], x - column * shape[1]) <= max(diameter * shape[0] / 2, 1.5)
 
 # %% ../nbs/05_metrics.ipynb #03a149a7
 METRICS = ("mae", "psnr", "psnr_fit", "ssim", "ms_ssim", "bsr", "suppression")

@@ -1001,6 +1001,11 @@ def develop(
     return [1 / (1 + np.exp(-(low + (high - low) * d))) for d in scaled]
 
 
+def _around(mask, reach):
+    "1 on the mask and some pixels around it, falling softly to 0."
+    return cv2.GaussianBlur(cv2.dilate(np.float32(mask), None, iterations=max(1, round(reach))), (0, 0), reach)
+
+
 def expose(
     patient: Thickness,
     exposure: Exposure,
@@ -1011,6 +1016,9 @@ def expose(
     primary = [transmit(soft - bone, patient.fat, bone, patient.metal, energy), transmit(soft, patient.fat, 0, patient.metal, energy)]
     with_bone, without = detect(primary, patient.pixel, exposure, rng)
     density = [local_contrast(with_bone, patient.pixel, exposure.lift), local_contrast(without, patient.pixel, exposure.soft_lift)]
+    if patient.masks["nodule"].any():
+        nodule = _around(patient.masks["nodule"], 3 / patient.pixel)
+        density[1] = density[1] + nodule * (local_contrast(without, patient.pixel, exposure.lift) - density[1])
     density[1] = density[1] + np.float32(exposure.given_back) * _smooth(density[0] - density[1], exposure.coarse / patient.pixel)
     xray, plain = develop(density, patient.masks["lung"], patient.pixel, exposure)
     return xray, plain

@@ -41,11 +41,13 @@ class TrainConfig:
     crop: int | None = None           # side of a random window in pixels; None trains on whole films
     crops: int = 1                    # windows per film and epoch
     augment: bool = False             # True moves and tones both films of a pair alike
+    nodules: float = 0.0              # share of augmented windows that get a nodule, the same in both films
     average: float = 0.0              # decay of the running mean of the generator's weights; 0: no mean
     repeat: int = 1                   # how often an epoch shows each pair as it is, beside simulated ones
     retoned: int = 0                  # and how often in other tones, with a target that counts in the lungs only
     val: float = 0.1                  # share of patients watched after each epoch
     test: float = 0.15                # share of patients kept for the evaluation
+    fold: int = 0                     # which such share: 0 the first, 1 the next, and so on
     seed: int = 0                     # of weights, order and augmentation, and of the split
 
 # %% ../nbs/06_training.ipynb #47dd2772
@@ -53,20 +55,25 @@ TRAIN_PRESETS = {
     "seed": TrainConfig(),
     "residual": TrainConfig(PRESETS["residual"], epochs=30, learning_rate=4e-4, decay=True, pixel_loss="reconstruction", adversarial_weight=5e-4,
                             crop=256, crops=8, augment=True),
-    "chest": TrainConfig(PRESETS["residual"], epochs=20, learning_rate=4e-4, decay=True, pixel_loss="reconstruction", adversarial_weight=5e-4,
-                         crop=256, augment=True, average=0.999, repeat=3, retoned=6),
+    "chest": TrainConfig(replace(PRESETS["residual"], size=384), epochs=10, learning_rate=4e-4, decay=True, pixel_loss="reconstruction",
+                         adversarial_weight=5e-4, crop=160, augment=True, average=0.999, repeat=24, retoned=16, nodules=0.5),
 }
-TRAIN_PRESETS["chest-sim"] = replace(TRAIN_PRESETS["chest"], repeat=1, retoned=0)
+TRAIN_PRESETS["chest-sim"] = replace(TRAIN_PRESETS["chest"], repeat=1, retoned=0, val=0.01, test=0.01)
 
 # %% ../nbs/06_training.ipynb #c0a76478
 def build_gan(
     config: TrainConfig,  # presets or your own
     steps: int,           # optimiser steps of the whole run, for the decay
-) -> BoneSuppressionGAN:  # compiled, with fresh weights drawn from config.seed
-    "Both networks with their optimisers and losses."
+    start=None,           # (generator, discriminator) whose weights are the first; None draws them from config.seed
+) -> BoneSuppressionGAN:  # compiled
+    "Both networks with their optimisers and losses; raises `BadInput` if those to start from are of another shape."
     set_seed(config.seed)
     policy = fastest_policy()
-    gan = BoneSuppressionGAN(build_generator(config.model, policy), build_discriminator(config.model, policy))
+    networks = build_generator(config.model, policy), build_discriminator(config.model, policy)
+    for network, first in zip(networks, start or ()):
+        try: network.set_weights(first.get_weights())
+        except ValueError as error: raise BadInput(f"The {network.name} to start from has another shape than the one to train. Choose its preset.") from error
+    gan = BoneSuppressionGAN(*networks)
     rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps) if config.decay else config.learning_rate
     gan.compile(keras.optimizers.Adam(rate), keras.optimizers.Adam(rate), getattr(losses, config.pixel_loss),
                 losses.generator_loss, losses.discriminator_loss, config.adversarial_weight, config.pixel_weight, config.average)
@@ -225,10 +232,15 @@ def _write_epoch(run, config, gan, history, sample, verdict):
 def split_names(
     split: Split,     # from `split_by_case`
     simulated=(),     # pairs trained on beside them
+    met=(),           # cases that the networks training starts from have met
 ) -> dict:            # part -> list of [case, file name]
-    "The split by names, so that a run folder says which patients its networks have seen."
+    "The split by names, so that a run folder says which patients its networks have seen; raises `BadInput` for a patient to be tested on whom they know."
     parts = dict(zip(Split._fields, split)) | ({"simulated": simulated} if simulated else {})
-    return {part: [[pair.case, pair.source.name] for pair in pairs] for part, pairs in parts.items()}
+    known = sorted({pair.case for pair in (*split.val, *split.test)} & {*met})
+    if known: raise BadInput(f"The networks to start from were trained on patients that are now to be watched or tested: {', '.join(known)}. "
+                             "Start from others, or train afresh.")
+    names = {part: [[pair.case, pair.source.name] for pair in pairs] for part, pairs in parts.items()}
+    return names | ({"before": [[case, ""] for case in met]} if met else {})
 
 
 def _same_or_refuse(path, wanted):
@@ -241,14 +253,14 @@ def _same_or_refuse(path, wanted):
         raise BadInput(f"{path}: the run was started differently ({said}). Resume it as it was, or choose another folder.")
 
 # %% ../nbs/06_training.ipynb #5cd315bb
-def _open_run(run, config, split, simulated, resume):
+def _open_run(run, config, split, simulated, met, resume):
     "Makes the run folder, or checks that it can go on; raises `BadInput` if the wish and the folder do not fit."
     begun = (run / "checkpoints" / "checkpoint").exists()
     if begun and not resume:
         raise BadInput(f"{run}: already holds a run. Use --resume to go on with it, or choose another folder.")
     if resume and not begun:
         raise BadInput(f"{run}: holds no checkpoint to resume from. Start it without --resume.")
-    for name, content in (("config.json", asdict(config)), ("split.json", split_names(split, simulated))):
+    for name, content in (("config.json", asdict(config)), ("split.json", split_names(split, simulated, met))):
         if resume: _same_or_refuse(run / name, content)
         else: write_json(run / name, content)
 
@@ -323,14 +335,16 @@ def train(
     show: str = "bar",         # progress: "bar", "lines" or "none"
     on_epoch=None,             # called after each epoch with its history row and its sample (xray, pred, soft)
     simulated=(),              # further pairs to train on, whose targets are right everywhere
+    start=None,                # networks to go on from, (generator, discriminator), in place of fresh ones
+    met=(),                    # cases that these networks have met
 ) -> Path:                     # the run folder
     "Trains a GAN; raises `BadInput` for a folder or films that do not fit, `NotFinite` if a loss breaks."
     run = Path(run)
-    _open_run(run, config, split, simulated, resume)
+    _open_run(run, config, split, simulated, met, resume)
     films = training_films(split.train, simulated, config, show == "bar")
     watched = load_pairs(split.val or split.train[:4], config.model.size)
     steps = -(-len(films[0]) * config.crops // config.batch)
-    gan = build_gan(config, steps * config.epochs)
+    gan = build_gan(config, steps * config.epochs, start)
     state, manager = _checkpoints(gan, run)
     if resume: state.restore(manager.latest_checkpoint).assert_consumed()
     done = int(state.epoch)
@@ -339,15 +353,16 @@ def train(
     step = tf.function(gan.train_step, input_signature=[(tf.TensorSpec((None, side, side, 1)),) * len(films)])
     after_step, after_epoch = _progress(show, config.epochs, steps, done)
     for epoch in range(done, config.epochs):
-        start = time.monotonic()
-        batches = make_dataset(*films[:2], config.batch, config.seed, epoch, config.crop, config.crops, config.augment, known=films[2] if films[2:] else None)
+        begun = time.monotonic()
+        batches = make_dataset(*films[:2], config.batch, config.seed, epoch, config.crop, config.crops, config.augment,
+                               known=films[2] if films[2:] else None, nodules=config.nodules)
         try:
             row = train_epoch(step, batches, after_step)
         except NotFinite as error:
             raise NotFinite(f"epoch {epoch + 1}, {error}. {run} keeps the networks as they were after epoch {epoch}. "
                             "Start another run with a lower learning rate.") from error
         figures, pred = validate(gan, *watched)
-        history.append({"epoch": epoch + 1, "seconds": time.monotonic() - start} | row | figures)
+        history.append({"epoch": epoch + 1, "seconds": time.monotonic() - begun} | row | figures)
         verdict = calibrate(*(opinions(gan.discriminator, watched[0], films) for films in watched))
         _write_epoch(run, config, gan, history, (watched[0][0], pred[0], watched[1][0]), verdict)
         state.epoch.assign(epoch + 1)
