@@ -371,9 +371,9 @@ def demo_train(
 def demo_suppressors(
     runs: dict,   # preset -> run folder
 ) -> dict:        # name -> Suppressor
-    "The networks that the demo has trained, and the residual ones that come with the package."
+    "The networks that the demo has trained, and those that come with the package."
     from bss_gan.testing import load_suppressor
-    return {name: load_suppressor(weights) for name, weights in (runs | {"residual, shipped": "residual"}).items()}
+    return {name: load_suppressor(weights) for name, weights in (runs | {"chest-v1, shipped": "chest-v1"}).items()}
 
 
 def demo_suppress(

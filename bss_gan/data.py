@@ -10,6 +10,7 @@ __all__ = ['LAYOUTS', 'PARTS', 'Pair', 'BadFolder', 'Leak', 'case_key', 'Problem
 # %% ../nbs/01_data.ipynb #10633f34
 import errno
 import filecmp
+import math
 import os
 import re
 import shutil
@@ -514,7 +515,7 @@ def augment_pair(
     seed,                # two whole numbers: the same seed gives the same bits
     crop: int,           # side of the window that is cut out, in pixels
     known=None,          # (H, W, 1) 1 where the target may be trusted, 0 where it says nothing
-    nodules: float = 0.0,  # share of the windows that get the shadow of a nodule, the same in both films
+    nodules: float = 0.0,  # shadows of nodules in a window, on average; the same in both films
 ) -> tuple:              # xray, soft: (crop, crop, 1), moved and toned alike; and known, moved, if it was given
     "Cuts one window out of both films, mirrored, zoomed, turned, shifted and toned alike on both."
     import tensorflow as tf
@@ -530,7 +531,8 @@ def augment_pair(
     gamma, gain, offset = 0.7 * 2 ** draw[5], 0.85 + 0.25 * draw[6], 0.1 * draw[7] - 0.05
     both = tf.exp(gamma * tf.math.log(planes[:2]))  # planes**gamma, at half the cost
     both = gain * both + offset
-    if nodules: both += _nodule(tf.random.experimental.stateless_fold_in(seed, 0), crop, height, nodules)
+    for number in range(math.ceil(nodules)):
+        both += _nodule(tf.random.experimental.stateless_fold_in(seed, number), crop, height, nodules / math.ceil(nodules))
     both = tf.clip_by_value(both, 0, 1)
     return (both[0], both[1]) if known is None else (both[0], both[1], planes[2])
 
@@ -547,9 +549,9 @@ def _read_window(films, x, y, zoom, angle, mirror, crop):
         interpolation="BILINEAR", fill_mode="REFLECT")
     return tf.ensure_shape(window, [None, crop, crop, 1])
 
-# %% ../nbs/01_data.ipynb #5d89b935
+# %% ../nbs/01_data.ipynb #6a127cc3
 def _nodule(seed, crop, height, share):
-    "(crop, crop, 1) the shadow of an ellipsoid somewhere in a window of a film of this height, or, outside the share, nothing."
+    "(crop, crop, 1) the shadow of an ellipsoid somewhere in this share of the windows of a film of this height, nothing in the others."
     import tensorflow as tf
 
     draw = tf.unstack(tf.random.stateless_uniform([8], seed))
@@ -583,7 +585,7 @@ def make_dataset(
     augment: bool = False,    # True: `augment_pair`
     workers: int = 2,         # windows prepared at the same time; the bits do not depend on it
     known=None,               # (N, H, W, 1) 1 where a target may be trusted, 0 where it says nothing; None: everywhere
-    nodules: float = 0.0,     # share of augmented windows with the shadow of a nodule in both films
+    nodules: float = 0.0,     # shadows of nodules in both films of an augmented window, on average
 ):                            # tf.data.Dataset of (xray, soft) or (xray, soft, known) batches, each (batch, crop, crop, 1)
     "Shuffled batches of one epoch; raises `BadInput` if the arrays do not fit each other or the window."
     import tensorflow as tf

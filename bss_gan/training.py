@@ -41,7 +41,7 @@ class TrainConfig:
     crop: int | None = None           # side of a random window in pixels; None trains on whole films
     crops: int = 1                    # windows per film and epoch
     augment: bool = False             # True moves and tones both films of a pair alike
-    nodules: float = 0.0              # share of augmented windows that get a nodule, the same in both films
+    nodules: float = 0.0              # nodules put into an augmented window, on average, the same in both films
     average: float = 0.0              # decay of the running mean of the generator's weights; 0: no mean
     repeat: int = 1                   # how often an epoch shows each pair as it is, beside simulated ones
     retoned: int = 0                  # and how often in other tones, with a target that counts in the lungs only
@@ -55,10 +55,10 @@ TRAIN_PRESETS = {
     "seed": TrainConfig(),
     "residual": TrainConfig(PRESETS["residual"], epochs=30, learning_rate=4e-4, decay=True, pixel_loss="reconstruction", adversarial_weight=5e-4,
                             crop=256, crops=8, augment=True),
-    "chest": TrainConfig(replace(PRESETS["residual"], size=384), epochs=10, learning_rate=4e-4, decay=True, pixel_loss="reconstruction",
-                         adversarial_weight=5e-4, crop=160, augment=True, average=0.999, repeat=24, retoned=16, nodules=0.5),
+    "chest": TrainConfig(replace(PRESETS["residual"], size=384), epochs=8, learning_rate=4e-4, decay=True, pixel_loss="reconstruction",
+                         adversarial_weight=5e-4, crop=160, augment=True, average=0.999, repeat=24, retoned=16, nodules=3),
 }
-TRAIN_PRESETS["chest-sim"] = replace(TRAIN_PRESETS["chest"], repeat=1, retoned=0, val=0.01, test=0.01)
+TRAIN_PRESETS["chest-sim"] = replace(TRAIN_PRESETS["chest"], epochs=10, repeat=1, retoned=0, nodules=0.5, val=0.01, test=0.01)
 
 # %% ../nbs/06_training.ipynb #c0a76478
 def build_gan(
