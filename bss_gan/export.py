@@ -230,6 +230,7 @@ def ship(
     run: str | os.PathLike,        # run folder of a finished training
     name: str,                     # name under which `find_weights` will know it
     folder: str | os.PathLike = _SHIPPED,  # where to put the four files
+    size: int | None = None,       # working size from now on; None: that of the training
     **facts,                       # as for `make_card`
 ) -> Path:                         # the model card
     "Copies the networks of a run under a name, in 16 bits, with a model card; raises `BadWeights` if they cannot be loaded."
@@ -237,6 +238,7 @@ def ship(
     load_networks(run)
     cards = {"generator": make_card(run, **facts), "discriminator": _read_plan(run / "discriminator.json")[2]}
     for network, stem in (("generator", name), ("discriminator", f"{name}.discriminator")):
+        if size: cards[network]["architecture"] = cards[network]["architecture"] | {"size": size}
         with atomic_path(folder / f"{stem}.weights.h5") as part: _halve(run / f"{network}.weights.h5", part)
         write_json(folder / f"{stem}.json", cards[network] | {"sha256": _sha256(folder / f"{stem}.weights.h5")})
     return folder / f"{name}.json"

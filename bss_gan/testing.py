@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['LABELS', 'Suppressor', 'load_suppressor', 'roc', 'comparison', 'SuppressionResult', 'suppress_files', 'contact_sheet',
            'evaluate', 'write_report', 'evaluate_predictions', 'cases_met', 'held_out', 'find_leaks', 'benchmark',
-           'benchmark_text', 'benchmark_figure', 'write_benchmark', 'uncertainty', 'draw_result', 'worst_cases',
-           'draw_view', 'explore']
+           'benchmark_text', 'benchmark_figure', 'write_benchmark', 'nodule_test', 'uncertainty', 'draw_result',
+           'worst_cases', 'draw_view', 'explore']
 
 # %% ../nbs/08_testing.ipynb #73bf5c4a
 import json
@@ -25,7 +25,8 @@ from PIL import Image, ImageDraw, ImageFont
 from .core import BadImage, BadInput, atomic_path, find_images, read_film, resize, show_films, write_film
 from .data import BadFolder, case_key, find_pairs, find_same_patients, read_pair
 from .export import find_weights, load_networks
-from .metrics import METRICS, confidence_interval, fit, results_table, score_case, summarise
+from .metrics import (METRICS, confidence_interval, fit, insert_nodule, nodule_preservation, nodule_transfer, results_table,
+                             score_case, summarise)
 from .model import ModelConfig, score
 from .training import write_json
 
@@ -505,6 +506,28 @@ def write_benchmark(
     systems = _open_systems(pairs, peers, weights)[0]
     with atomic_path(files[3]) as part: _draw_errors(pairs, report, systems, n).savefig(part)
     return files
+
+# %% ../nbs/08_testing.ipynb #d8b08a39
+def nodule_test(
+    films,                   # paths of chest films
+    suppressor: Suppressor,
+    progress=None,           # called after each film with the number done and the number in all
+) -> dict:                   # n, transfer: mean, its interval and the worst; preservation: median; skipped: films in which no lung was found
+    "Plants a nodule of 8 to 25 mm and 0.05 to 0.12 of the grey range in each film and follows it; raises `BadImage`, and `BadInput` if no film can be used."
+    passed, kept, skipped = [], [], []
+    for number, path in enumerate(films):
+        rng, film = np.random.default_rng(number), read_film(path).xray
+        diameter = rng.uniform(8, 25) / 350 * film.shape[1]  # a chest film is about 350 mm wide
+        try: planted, mask = insert_nodule(film, diameter, rng.uniform(0.05, 0.12), rng)
+        except BadInput: skipped.append(Path(path).name)
+        else:
+            pred, planted_pred = suppressor.suppress(film), suppressor.suppress(planted)
+            passed.append(nodule_transfer(film, planted, pred, planted_pred))
+            kept.append(nodule_preservation(planted, planted_pred, mask))
+        if progress: progress(number + 1, len(films))
+    if not passed: raise BadInput("no film has a lung in which a nodule could be planted")
+    return {"n": len(passed), "transfer": float(np.mean(passed)), "interval": confidence_interval(np.array(passed)), "worst": float(np.min(passed)),
+            "preservation": float(np.median(kept)), "skipped": skipped}
 
 # %% ../nbs/08_testing.ipynb #f32fcb07
 def _variant(height, width, rng):
