@@ -43,6 +43,7 @@ class TrainConfig:
     augment: bool = False             # True moves and tones both films of a pair alike
     nodules: float = 0.0              # nodules put into an augmented window, on average, the same in both films
     average: float = 0.0              # decay of the running mean of the generator's weights; 0: no mean
+    blend: float = 1.0                # share of its final weights; the rest are those that it started from, if it did
     repeat: int = 1                   # how often an epoch shows each pair as it is, beside simulated ones
     retoned: int = 0                  # and how often in other tones, with a target that counts in the lungs only
     val: float = 0.1                  # share of patients watched after each epoch
@@ -56,9 +57,10 @@ TRAIN_PRESETS = {
     "residual": TrainConfig(PRESETS["residual"], epochs=30, learning_rate=4e-4, decay=True, pixel_loss="reconstruction", adversarial_weight=5e-4,
                             crop=256, crops=8, augment=True),
     "chest": TrainConfig(replace(PRESETS["residual"], size=384), epochs=8, learning_rate=4e-4, decay=True, pixel_loss="reconstruction",
-                         adversarial_weight=5e-4, crop=160, augment=True, average=0.999, repeat=24, retoned=16, nodules=3),
+                         adversarial_weight=5e-4, crop=160, augment=True, average=0.999, blend=0.85, repeat=24, retoned=16,
+                         nodules=3),
 }
-TRAIN_PRESETS["chest-sim"] = replace(TRAIN_PRESETS["chest"], epochs=10, repeat=1, retoned=0, nodules=0.5, val=0.01, test=0.01)
+TRAIN_PRESETS["chest-sim"] = replace(TRAIN_PRESETS["chest"], epochs=10, blend=1.0, repeat=1, retoned=0, nodules=0.5, val=0.01, test=0.01)
 
 # %% ../nbs/06_training.ipynb #c0a76478
 def build_gan(
@@ -326,6 +328,12 @@ def _progress(show, epochs, steps, done):
 
     return after_step, after_epoch
 
+# %% ../nbs/06_training.ipynb #ed0422c6
+def _blend(trained, first, config, run):
+    "Puts a generator between what it started from and what it has become, and writes it into the run folder."
+    trained.set_weights([config.blend * new + (1 - config.blend) * old for new, old in zip(trained.get_weights(), first.get_weights())])
+    save_network(trained, config.model, run / "generator")
+
 # %% ../nbs/06_training.ipynb #af8916c0
 def train(
     split: Split,              # pairs to train on, to watch, and to keep for the end, from `split_by_case`
@@ -369,4 +377,5 @@ def train(
         manager.save()  # last: a run killed before it repeats the epoch, with the same bits
         after_epoch(history[-1])
         if on_epoch: on_epoch(history[-1], (watched[0][0], pred[0], watched[1][0]))
+    if start and config.blend < 1: _blend(gan.trained, start[0], config, run)
     return run
