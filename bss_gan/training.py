@@ -212,7 +212,7 @@ def _write_history(run, history):
 # %% ../nbs/06_training.ipynb #90587077
 def calibrate(
     without: np.ndarray,     # (N,) logits of X-rays
-    suppressed: np.ndarray,  # (N,) logits of their targets
+    suppressed: np.ndarray,  # (M,) logits of films without bone: targets and predictions
 ) -> dict:                   # threshold: score from 0 to 1; slope of the logit there, 1 if there is but one film
     "How the discriminator's logit becomes the probability that bone has been suppressed."
     variance = np.mean([logits.var(ddof=1) for logits in (without, suppressed)]) if len(without) > 1 else 1.0
@@ -371,7 +371,8 @@ def train(
                             "Start another run with a lower learning rate.") from error
         figures, pred = validate(gan, *watched)
         history.append({"epoch": epoch + 1, "seconds": time.monotonic() - begun} | row | figures)
-        verdict = calibrate(*(opinions(gan.discriminator, watched[0], films) for films in watched))
+        without, target, generated = (opinions(gan.discriminator, watched[0], films) for films in (*watched, pred))
+        verdict = calibrate(without, np.concatenate([target, generated]))
         _write_epoch(run, config, gan, history, (watched[0][0], pred[0], watched[1][0]), verdict)
         state.epoch.assign(epoch + 1)
         manager.save()  # last: a run killed before it repeats the epoch, with the same bits
