@@ -334,6 +334,22 @@ def _blend(trained, first, config, run):
     trained.set_weights([config.blend * new + (1 - config.blend) * old for new, old in zip(trained.get_weights(), first.get_weights())])
     save_network(trained, config.model, run / "generator")
 
+# %% ../nbs/06_training.ipynb #91191ebd
+def _epoch(gan, step, films, watched, config, run, epoch, after_step):
+    "Trains for one epoch: its row of the history, the predictions for the watched films, and the calibration of the verdict."
+    begun = time.monotonic()
+    batches = make_dataset(*films[:2], config.batch, config.seed, epoch, config.crop, config.crops, config.augment,
+                           known=films[2] if films[2:] else None, nodules=config.nodules)
+    try:
+        row = train_epoch(step, batches, after_step)
+    except NotFinite as error:
+        raise NotFinite(f"epoch {epoch + 1}, {error}. {run} keeps the networks as they were after epoch {epoch}. "
+                        "Start another run with a lower learning rate.") from error
+    figures, pred = validate(gan, *watched)
+    without, target, generated = (opinions(gan.discriminator, watched[0], films) for films in (*watched, pred))
+    row = {"epoch": epoch + 1, "seconds": time.monotonic() - begun} | row | figures
+    return row, pred, calibrate(without, np.concatenate([target, generated]))
+
 # %% ../nbs/06_training.ipynb #af8916c0
 def train(
     split: Split,              # pairs to train on, to watch, and to keep for the end, from `split_by_case`
@@ -361,22 +377,13 @@ def train(
     step = tf.function(gan.train_step, input_signature=[(tf.TensorSpec((None, side, side, 1)),) * len(films)])
     after_step, after_epoch = _progress(show, config.epochs, steps, done)
     for epoch in range(done, config.epochs):
-        begun = time.monotonic()
-        batches = make_dataset(*films[:2], config.batch, config.seed, epoch, config.crop, config.crops, config.augment,
-                               known=films[2] if films[2:] else None, nodules=config.nodules)
-        try:
-            row = train_epoch(step, batches, after_step)
-        except NotFinite as error:
-            raise NotFinite(f"epoch {epoch + 1}, {error}. {run} keeps the networks as they were after epoch {epoch}. "
-                            "Start another run with a lower learning rate.") from error
-        figures, pred = validate(gan, *watched)
-        history.append({"epoch": epoch + 1, "seconds": time.monotonic() - begun} | row | figures)
-        without, target, generated = (opinions(gan.discriminator, watched[0], films) for films in (*watched, pred))
-        verdict = calibrate(without, np.concatenate([target, generated]))
-        _write_epoch(run, config, gan, history, (watched[0][0], pred[0], watched[1][0]), verdict)
+        row, pred, verdict = _epoch(gan, step, films, watched, config, run, epoch, after_step)
+        history.append(row)
+        sample = watched[0][0], pred[0], watched[1][0]
+        _write_epoch(run, config, gan, history, sample, verdict)
         state.epoch.assign(epoch + 1)
         manager.save()  # last: a run killed before it repeats the epoch, with the same bits
-        after_epoch(history[-1])
-        if on_epoch: on_epoch(history[-1], (watched[0][0], pred[0], watched[1][0]))
+        after_epoch(row)
+        if on_epoch: on_epoch(row, sample)
     if start and config.blend < 1: _blend(gan.trained, start[0], config, run)
     return run
