@@ -145,7 +145,7 @@ def _simulated_pairs(folder):
 
 def _start(name):
     "Networks to go on from, and the cases they have met."
-    from bss_gan.export import find_weights, load_networks
+    from bss_gan.export import load_networks
     from bss_gan.testing import cases_met
     click.echo(f"starting from the weights of {name}")
     return load_networks(name)[:2], sorted(cases_met(name))

@@ -323,8 +323,8 @@ def split_by_case(
     np.random.default_rng(seed).shuffle(cases)
     first, last = (round(turn * test * len(cases)) for turn in (fold, fold + 1))
     cases = cases[first:] + cases[:first]
-    wanted = {"val": val > 0 and max(1, round(val * len(cases))), "test": test > 0 and max(1, last - first)}
-    count = {part: 0 if part in given else int(number) for part, number in wanted.items()}
+    wanted = {"val": (val, round(val * len(cases))), "test": (test, last - first)}
+    count = {part: max(1, number) if share > 0 and part not in given else 0 for part, (share, number) in wanted.items()}
     if len(cases) <= sum(count.values()):
         raise BadFolder(f"{len(cases)} cases are too few for val={val} and test={test}: no case is left to train on.")
     test_cases, val_cases = set(cases[:count["test"]]), set(cases[count["test"]:][:count["val"]])
