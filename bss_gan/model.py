@@ -180,7 +180,6 @@ class BoneSuppressionGAN(keras.Model):
         if self.averaged: _update_average(self.averaged, self.generator, self.average, self.g_optimizer.iterations)
         return soft, pred, {"g_loss": loss, "pixel": pixel, "adversarial": adversarial}
 
-
     def _train_discriminator(self, xray, soft, pred):
         with tf.GradientTape() as tape:
             real, generated, untouched = (judge(self.discriminator, xray, film, training=True) for film in (soft, pred, xray))
