@@ -186,18 +186,19 @@ def _train(data, simulated, start, out, preset, resume, **wishes):
     "Train a preset on a folder of pairs; what is not said stays as the preset has it."
     out = out or Path("runs") / (preset or "seed")
     _load_tensorflow()
-    from bss_gan.training import NotFinite, train
+    from bss_gan.training import NotFinite, WorkerLost, choose_strategy, is_chief, train
+    strategy = choose_strategy()
     config = _config(out, preset, resume, wishes)
     split = _split(data, config)
     made = _simulated_pairs(simulated) if simulated else ()
     networks, met = _start(start) if start else (None, ())
     try:
-        train(split, out, config, resume, _show(), simulated=made, start=networks, met=met)
-    except NotFinite as error:
+        train(split, out, config, resume, _show(), simulated=made, start=networks, met=met, strategy=strategy)
+    except (NotFinite, WorkerLost) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt as error:
         raise click.ClickException(_stopped(data, out, simulated, start)) from error
-    _say_result(out, split)
+    if is_chief(strategy): _say_result(out, split)
 
 # %% ../nbs/11_cli.ipynb #c91ee960
 @main.command("suppress", short_help="Suppress bone in films.")

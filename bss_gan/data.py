@@ -575,7 +575,7 @@ def _window(films, seed, crop, side, augment, nodules):
 
 # %% ../nbs/01_data.ipynb #b8a04664
 def make_dataset(
-    xray,                     # (N, H, W, 1) in [0, 1], float32, or float16 to save memory
+    xray,                     # (N, H, W, 1) in [0, 1], float32, or float16 to save memory; of a `tf.Variable` no copy is made
     soft,                     # (N, H, W, 1) the same, without bone
     batch: int = 4,           # films per batch; the last batch may be smaller, no film is dropped
     seed: int = 0,            # order and augmentation depend on seed and epoch only
@@ -586,8 +586,9 @@ def make_dataset(
     workers: int = 2,         # windows prepared at the same time; the bits do not depend on it
     known=None,               # (N, H, W, 1) 1 where a target may be trusted, 0 where it says nothing; None: everywhere
     nodules: float = 0.0,     # shadows of nodules in both films of an augmented window, on average
+    share: tuple[int, int] = (0, 1),  # (which, of how many) devices: every batch is dealt out among them like cards
 ):                            # tf.data.Dataset of (xray, soft) or (xray, soft, known) batches, each (batch, crop, crop, 1)
-    "Shuffled batches of one epoch; raises `BadInput` if the arrays do not fit each other or the window."
+    "Shuffled batches of one epoch; raises `BadInput` if the arrays do not fit each other or the window, or a batch is too small to be shared."
     import tensorflow as tf
 
     if xray.shape != soft.shape:
@@ -595,15 +596,19 @@ def make_dataset(
     side = min(xray.shape[1:3])
     if crop is not None and not 0 < crop <= side:
         raise BadInput(f"crop={crop} does not fit into films of {side} pixels. Choose a smaller window or larger films.")
-    arrays = [tf.convert_to_tensor(films) for films in (xray, soft, known) if films is not None]
-    order = np.random.default_rng([seed, epoch]).permutation(len(xray) * crops)
+    which, devices = share
+    if batch < devices:
+        raise BadInput(f"a batch of {batch} films cannot be shared by {devices} devices. Choose a larger batch or fewer devices.")
+    arrays = [films if isinstance(films, tf.Variable) else tf.convert_to_tensor(films) for films in (xray, soft, known) if films is not None]
+    order = np.random.default_rng([seed, epoch]).permutation(xray.shape[0] * crops)
+    mine = order[np.arange(len(order)) % batch % devices == which]
 
     def window(i):
         films = tuple(tf.cast(films[i // crops], tf.float32) for films in arrays)
         return _window(films, tf.random.experimental.stateless_fold_in([seed, epoch], i), crop, side, augment, nodules)
 
-    data = tf.data.Dataset.from_tensor_slices(order.astype(np.int32))
-    return data.map(window, num_parallel_calls=workers, deterministic=True).batch(batch).prefetch(2)
+    data = tf.data.Dataset.from_tensor_slices(mine.astype(np.int32))
+    return data.map(window, num_parallel_calls=workers, deterministic=True).batch(len(range(which, batch, devices))).prefetch(2)
 
 # %% ../nbs/01_data.ipynb #00aed12e
 def _prepare_batch(pairs, size):

@@ -138,7 +138,12 @@ def _update_average(averaged, network, decay, steps):
     "Moves a running mean of weights on by one step."
     steps = tf.cast(steps, tf.float32)
     keep = tf.minimum(decay, steps / (9 + steps))  # a short memory at first, when the weights move fast
-    for mean, weight in zip(averaged.weights, network.weights): mean.assign(keep * mean + (1 - keep) * weight)
+
+    def move(strategy):
+        for mean, weight in zip(averaged.weights, network.weights):
+            strategy.extended.update(mean.value, lambda mean, weight: mean.assign(keep * mean + (1 - keep) * weight), (weight.value,), group=False)
+
+    tf.distribute.get_replica_context().merge_call(move)  # once for all devices
 
 # %% ../nbs/03_model.ipynb #90c02ee1
 class BoneSuppressionGAN(keras.Model):
@@ -163,29 +168,33 @@ class BoneSuppressionGAN(keras.Model):
 
     trained = property(lambda self: self.averaged or self.generator)  # the generator to use: the running mean if there is one
 
-    def train_step(self, data):
+    def train_step(self, data, share=1.0):
+        "Trains both networks on a batch, or on this device's share of one, from 0 to 1; gives the losses of the whole batch."
         xray, soft, *known = data
-        soft, pred, report = self._train_generator(xray, soft, *known)
-        return report | self._train_discriminator(xray, soft, pred)
+        soft, pred, report = self._train_generator(xray, soft, *known, share=share)
+        report |= self._train_discriminator(xray, soft, pred, share)
+        return tf.distribute.get_replica_context().all_reduce("sum", {name: share * loss for name, loss in report.items()})
 
-    def _train_generator(self, xray, soft, known=None):
+    def _train_generator(self, xray, soft, known=None, share=1.0):
         with tf.GradientTape() as tape:
             pred = self.generator(xray, training=True)
             if known is not None: soft = known * soft + (1 - known) * tf.stop_gradient(pred)  # nothing to learn where nothing is known
             pixel = self.pixel_loss(soft, pred)
             adversarial = self.generator_loss(judge(self.discriminator, xray, pred, training=True))
             loss = self.pixel_weight * pixel + self.adversarial_weight * adversarial
+            mine = share * loss
         weights = self.generator.trainable_variables
-        self.g_optimizer.apply(tape.gradient(loss, weights), weights)
+        self.g_optimizer.apply(tape.gradient(mine, weights), weights)  # adds up what all devices found
         if self.averaged: _update_average(self.averaged, self.generator, self.average, self.g_optimizer.iterations)
         return soft, pred, {"g_loss": loss, "pixel": pixel, "adversarial": adversarial}
 
-    def _train_discriminator(self, xray, soft, pred):
+    def _train_discriminator(self, xray, soft, pred, share=1.0):
         with tf.GradientTape() as tape:
             real, generated, untouched = (judge(self.discriminator, xray, film, training=True) for film in (soft, pred, xray))
             loss = self.discriminator_loss(real, generated, untouched)
+            mine = share * loss
         weights = self.discriminator.trainable_variables
-        self.d_optimizer.apply(tape.gradient(loss, weights), weights)
+        self.d_optimizer.apply(tape.gradient(mine, weights), weights)
         return {"d_loss": loss}
 
 # %% ../nbs/03_model.ipynb #cf054277
