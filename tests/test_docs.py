@@ -1,4 +1,6 @@
 """The documentation site: nbdev turns every notebook into a page that Quarto can render."""
+import csv
+
 import nbformat
 from project import NBS, NOTEBOOKS, copy_project, name, python
 
@@ -13,3 +15,12 @@ def test_every_notebook_becomes_a_page(tmp_path):
         assert page.cells[0].source.startswith("---"), "without front matter Quarto has no title"
     for page in ("_quarto.yml", "nbdev.yml", "sidebar.yml", "styles.css"):
         assert (project / "_proc" / page).read_text() == (NBS / page).read_text()
+
+
+def test_the_lesson_on_each_part_shows_the_figures_that_were_measured():
+    lesson = (NBS / "tutorials/what_each_part_earns.ipynb").read_text()
+    with open(NBS / "results/ablation.csv", newline="") as file: rows = list(csv.DictReader(file))[1:]
+    assert len(rows) == 27
+    for row in rows:
+        figures = [f"{float(row['PSNR']):.2f}", f"{float(row['fitted PSNR']):.2f}", f"{float(row['SSIM']):.4f}", f"{float(row['suppression']):+.3f}"]
+        assert " | ".join(figures).replace(" 0.", " .").replace("+0.", "+.").replace("-0.", "-.") in lesson.replace("-3.02", "-3.022"), row["row"]
