@@ -12,6 +12,7 @@ __all__ = ['LABELS', 'Suppressor', 'load_suppressor', 'roc', 'comparison', 'Supp
 import json
 import os
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -184,7 +185,10 @@ def _suppress_file(path, target, suppressor, polarity):
         raise BadImage(f"{path}: DICOM is not read by this version. Export the film as 16-bit PNG first.")
     film = read_film(path, polarity)
     soft = suppressor.suppress(film.xray)
-    write_film(target, soft, film.depth, film.bone_dark, film.white)
+    try:
+        write_film(target, soft, film.depth, film.bone_dark, film.white)
+    except OSError as error:
+        raise BadInput(f"{target}: cannot be written ({error.strerror}). Make room or choose another folder, then run this again.") from error
     return SuppressionResult(path, target, True, "", *suppressor.verdict(film.xray, soft), film.bone_dark, film.notes)
 
 
@@ -194,18 +198,22 @@ def suppress_files(
     suppressor: Suppressor,    # from `load_suppressor`
     polarity: str = "auto",    # as in `read_film`
     progress=None,             # called after each film with its result, the number done and the number in all
+    workers: int = 3,          # films that are read, suppressed and written at the same time; the results do not depend on it
 ) -> list[SuppressionResult]:  # one for each film, in order
     "Suppresses bone in films, going on after bad ones; raises `BadInput` if nothing can be read or written at all."
     plan, results = _assign_targets(_list_films(inputs, out), out), []
-    for path, target, message in plan:
+
+    def do(planned):
+        path, target, message = planned
         try:
-            result = SuppressionResult(path, message=message) if message else _suppress_file(path, target, suppressor, polarity)
+            return SuppressionResult(path, message=message) if message else _suppress_file(path, target, suppressor, polarity)
         except BadImage as error:
-            result = SuppressionResult(path, message=str(error))
-        except OSError as error:
-            raise BadInput(f"{target}: cannot be written ({error.strerror}). Make room or choose another folder, then run this again.") from error
-        results.append(result)
-        if progress: progress(result, len(results), len(plan))
+            return SuppressionResult(path, message=str(error))
+
+    with ThreadPoolExecutor(workers) as pool:  # one film's pixels are decoded while the network is at another
+        for result in pool.map(do, plan):
+            results.append(result)
+            if progress: progress(result, len(results), len(plan))
     return results
 
 # %% ../nbs/08_testing.ipynb #2a4aa6be
