@@ -160,8 +160,7 @@ class BoneSuppressionGAN(keras.Model):
         self.g_optimizer, self.d_optimizer = g_optimizer, d_optimizer
         self.pixel_loss, self.generator_loss, self.discriminator_loss = pixel_loss, generator_loss, discriminator_loss
         self.adversarial_weight, self.pixel_weight = adversarial_weight, pixel_weight
-        g_optimizer.build(self.generator.trainable_variables)
-        d_optimizer.build(self.discriminator.trainable_variables)
+        for optimizer, network in ((g_optimizer, self.generator), (d_optimizer, self.discriminator)): optimizer.build(network.trainable_variables)
 
     def call(self, xray, training=False):
         return self.generator(xray, training=training)
@@ -182,9 +181,8 @@ class BoneSuppressionGAN(keras.Model):
             pixel = self.pixel_loss(soft, pred)
             adversarial = self.generator_loss(judge(self.discriminator, xray, pred, training=True))
             loss = self.pixel_weight * pixel + self.adversarial_weight * adversarial
-            mine = share * loss
         weights = self.generator.trainable_variables
-        self.g_optimizer.apply(tape.gradient(mine, weights), weights)  # adds up what all devices found
+        self.g_optimizer.apply(tape.gradient(loss, weights, tf.cast(share, loss.dtype)), weights)  # adds up what all devices found
         if self.averaged: _update_average(self.averaged, self.generator, self.average, self.g_optimizer.iterations)
         return soft, pred, {"g_loss": loss, "pixel": pixel, "adversarial": adversarial}
 
@@ -192,9 +190,8 @@ class BoneSuppressionGAN(keras.Model):
         with tf.GradientTape() as tape:
             real, generated, untouched = (judge(self.discriminator, xray, film, training=True) for film in (soft, pred, xray))
             loss = self.discriminator_loss(real, generated, untouched)
-            mine = share * loss
         weights = self.discriminator.trainable_variables
-        self.d_optimizer.apply(tape.gradient(mine, weights), weights)
+        self.d_optimizer.apply(tape.gradient(loss, weights, tf.cast(share, loss.dtype)), weights)
         return {"d_loss": loss}
 
 # %% ../nbs/03_model.ipynb #cf054277

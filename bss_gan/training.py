@@ -445,12 +445,11 @@ def train(
         if start and epoch + 1 == config.epochs: _blend(gan.trained, start[0], config.blend)
         if not chief: continue
         figures, pred, verdict = validate(gan, *watched)
-        row = {"epoch": epoch + 1, "seconds": time.monotonic() - begun} | row | figures
-        history = [*history[:epoch], row]
+        history = [*history[:epoch], {"epoch": epoch + 1, "seconds": time.monotonic() - begun} | row | figures]
         sample = watched[0][0], pred[0], watched[1][0]
         _write_epoch(run, config, gan, history, sample, verdict)
         state.epoch.assign(epoch + 1)
         manager.save()  # last: a run killed before it repeats the epoch, with the same bits
-        after_epoch(row)
-        if on_epoch: on_epoch(row, sample)
+        after_epoch(history[-1])
+        if on_epoch: on_epoch(history[-1], sample)
     return run

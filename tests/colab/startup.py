@@ -20,6 +20,7 @@ def pip(line):
     assert [package.split(" @ ")[0] for package in packages] == ["bss_gan"], f"%pip {line}"
     asked.extend(packages)
     sys.path.insert(0, os.environ["COLAB_PACKAGES"])
+    os.environ["PYTHONPATH"] = os.pathsep.join([os.environ["COLAB_PACKAGES"], os.environ["PYTHONPATH"]])  # for processes that it starts
 
 
 sys.meta_path[sys.meta_path.index(PathFinder)] = Finder
