@@ -255,7 +255,7 @@ def _same_or_refuse(path, wanted):
         raise BadInput(f"{path}: the run was started differently ({said}). Resume it as it was, or choose another folder.")
 
 # %% ../nbs/06_training.ipynb #5cd315bb
-def _open_run(run, config, split, simulated, met, resume):
+def _open_run(run, config, split, simulated, met, resume, chief):
     "Makes the run folder, or checks that it can go on; raises `BadInput` if the wish, the folder or the first weights do not fit."
     known = sorted({pair.case for pair in (*split.val, *split.test)} & {*met})
     if known:
@@ -268,7 +268,7 @@ def _open_run(run, config, split, simulated, met, resume):
         raise BadInput(f"{run}: holds no checkpoint to resume from. Start it without --resume.")
     for name, content in (("config.json", asdict(config)), ("split.json", split_names(split, simulated, met))):
         if resume: _same_or_refuse(run / name, content)
-        else: write_json(run / name, content)
+        elif chief: write_json(run / name, content)
 
 # %% ../nbs/06_training.ipynb #9c37bc02
 def _checkpoints(gan, run):
@@ -401,14 +401,15 @@ def _blend(trained, first, share):
     trained.set_weights([share * new + (1 - share) * old for new, old in zip(trained.get_weights(), first.get_weights())])
 
 # %% ../nbs/06_training.ipynb #91191ebd
-def _train_once(step, batches, run, epoch, after_step):
+def _train_once(strategy, step, films, config, run, epoch, after_step):
     "Shows every film once: mean of each loss; raises `NotFinite` and `WorkerLost` with what to do."
     kept = f"{run} keeps the networks as they were after epoch {epoch}."
+    lost = NO_ANSWER if strategy.cluster_resolver else ()  # who works alone can lose nobody
     try:
-        return train_epoch(step, batches, after_step)
+        return train_epoch(step, _deal(strategy, films, config, epoch), after_step)
     except NotFinite as error:
         raise NotFinite(f"epoch {epoch + 1}, {error}. {kept} Start another run with a lower learning rate.") from error
-    except NO_ANSWER as error:
+    except lost as error:
         raise WorkerLost(f"epoch {epoch + 1}: another worker of this run does not answer any more. {kept} "
                          "Start all workers again, with --resume.") from error
 
@@ -428,20 +429,20 @@ def train(
     "Trains a GAN; raises `BadInput` for a folder or films that do not fit, `NotFinite` if a loss breaks, `WorkerLost` if another machine does."
     run, strategy = Path(run), strategy or tf.distribute.get_strategy()
     chief = is_chief(strategy)
-    if chief or resume: _open_run(run, config, split, simulated, met, resume)
-    films = [tf.Variable(stack, trainable=False) for stack in training_films(split.train, simulated, config, chief and show == "bar")]
+    _open_run(run, config, split, simulated, met, resume, chief)
+    stacks = training_films(split.train, simulated, config, chief and show == "bar")
+    films = [tf.Variable(stack, trainable=False) for stack in stacks]  # of a tensor the input pipeline would keep a copy
     watched = load_pairs(split.val or split.train[:4], config.model.size)
     steps = -(-films[0].shape[0] * config.crops // config.batch)
     with strategy.scope():
         gan = build_gan(config, steps * config.epochs, start)
         state, manager = _checkpoints(gan, run)
         if resume: state.restore(manager.latest_checkpoint).assert_consumed()
-    done, history = int(state.epoch.numpy()), read_history(run)
-    step = _compile_step(gan, strategy, config, len(films))
+    done, history, step = int(state.epoch.numpy()), read_history(run), _compile_step(gan, strategy, config, len(films))
     after_step, after_epoch = _progress(show if chief else "none", config.epochs, steps, done)
     for epoch in range(done, config.epochs):
         begun = time.monotonic()
-        row = _train_once(step, _deal(strategy, films, config, epoch), run, epoch, after_step)
+        row = _train_once(strategy, step, films, config, run, epoch, after_step)
         if start and epoch + 1 == config.epochs: _blend(gan.trained, start[0], config.blend)
         if not chief: continue
         figures, pred, verdict = validate(gan, *watched)

@@ -91,6 +91,12 @@ def test_a_lost_machine_is_named_and_nothing_is_lost(by_two, pairs, tmp_path):
     assert differences(by_two[0], run).max() == 0
 
 
+def test_a_run_that_exists_is_refused_on_every_machine(by_two, pairs):
+    for worker in start_workers("--data", pairs, "--out", by_two[0]):
+        said = worker.communicate(timeout=120)[0]
+        assert worker.returncode == 1 and "already holds a run" in said and "Traceback" not in said, said
+
+
 @pytest.mark.parametrize("value", ["worker 1 of 2", '{"cluster": {"worker": ["localhost:1"]}}'])
 def test_a_wrong_TF_CONFIG_is_explained(value, pairs, tmp_path):
     done = python("-c", TRAIN, "--data", pairs, "--out", tmp_path / "run", env={"TF_CONFIG": value}, status=None)
