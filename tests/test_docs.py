@@ -23,4 +23,4 @@ def test_the_lesson_on_each_part_shows_the_figures_that_were_measured():
     assert len(rows) == 27
     for row in rows:
         figures = [f"{float(row['PSNR']):.2f}", f"{float(row['fitted PSNR']):.2f}", f"{float(row['SSIM']):.4f}", f"{float(row['suppression']):+.3f}"]
-        assert " | ".join(figures).replace(" 0.", " .").replace("+0.", "+.").replace("-0.", "-.") in lesson.replace("-3.02", "-3.022"), row["row"]
+        assert " | ".join(figures).replace(" 0.", " .").replace("+0.", "+.").replace("-0.", "-.") in lesson, row["row"]
