@@ -5,9 +5,11 @@
 Everything is measured in turns, several rounds in one run, so that a machine that is slow for a while is slow for all. A ratio is
 taken within a round; what is printed is the median round and the lowest and highest beside it. A noisy machine shows as a wide interval.
 """
-import argparse, json, os, platform, resource, subprocess, sys, tempfile, time
-from dataclasses import replace
+import argparse, gc, itertools, json, os, platform, shutil, subprocess, sys, tempfile, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
@@ -16,8 +18,10 @@ import tensorflow as tf
 from keras import layers
 
 from bss_gan import losses
-from bss_gan.core import read_film, write_film
+from bss_gan.core import write_film
 from bss_gan.data import make_dataset
+from bss_gan.export import export_savedmodel, find_weights, keras_function, load_network, openvino_function
+from bss_gan.metrics import suppression
 from bss_gan.model import build_discriminator, build_generator, fastest_policy
 from bss_gan.simulation import simulate
 from bss_gan.testing import load_suppressor, suppress_files
@@ -36,22 +40,17 @@ def seconds_each(work, least=3):
     return (time.perf_counter() - begun) / calls
 
 
-def convolutions(network, *shapes):
+def convolutions(network, film):
     "Floating-point operations of a network's convolutions in one forward pass, two for a multiplication and an addition."
-    total, inputs = 0, [keras.KerasTensor(shape) for shape in shapes]
-    sizes = keras.Model(network.inputs, [layer.output for layer in network.layers if isinstance(layer, layers.Conv2D)]).compute_output_shape(
-        [tensor.shape for tensor in inputs])
-    sizes = sizes if isinstance(sizes, list) else [sizes]
-    for layer, (batch, height, width, channels) in zip((layer for layer in network.layers if isinstance(layer, layers.Conv2D)), sizes):
-        total += 2 * batch * height * width * channels * np.prod(layer.kernel.shape[:3])
-    return float(total)
+    found = [layer for layer in network.layers if isinstance(layer, layers.Conv2D)]
+    shapes = keras.Model(network.inputs, [layer.output for layer in found]).compute_output_shape([film] * len(network.inputs))
+    return float(sum(2 * np.prod(shape) * np.prod(layer.kernel.shape[:3]) for layer, shape in zip(found, shapes)))
 
 
 def operations_of_a_step(gan, batch, side):
     "Forward and backward: the generator once, the discriminator once for it and three times for itself (X-ray, target, prediction)."
     film = (batch, side, side, 1)
-    judge = convolutions(gan.discriminator, *[film] * len(gan.discriminator.inputs))
-    return 3 * convolutions(gan.generator, film) + 2 * judge + 9 * judge
+    return 3 * convolutions(gan.generator, film) + (2 + 9) * convolutions(gan.discriminator, film)
 
 
 # What the machine can do
@@ -71,7 +70,7 @@ def matrix_peak():
 
 # Training
 
-def films(side, n=16):
+def films(side, n=96):
     rng = np.random.default_rng(0)
     xray = rng.random((n, side, side, 1), np.float32)
     return xray, np.clip(xray - 0.05, 0, 1)
@@ -79,41 +78,30 @@ def films(side, n=16):
 
 def one_step(config, policy=None):
     "A compiled step of our loop on a batch that lies ready; its operations."
-    import bss_gan.training as training
-    training.fastest_policy = (lambda: policy) if policy else fastest_policy
-    gan, side = build_gan(config, 1000), config.crop or config.model.size
+    with mock.patch("bss_gan.training.fastest_policy", lambda: policy or fastest_policy()): gan = build_gan(config, 1000)
+    side = config.crop or config.model.size
     batch = tuple(map(tf.constant, films(side, config.batch)))
     step = tf.function(gan.train_step)
     return operations_of_a_step(gan, config.batch, side), lambda: float(step(batch)["pixel"])
 
 
-def pipeline(config):
-    "The input pipeline alone: a function that makes one batch."
-    batches = iter(())
-    xray, soft = map(tf.constant, films(config.model.size))
+def batches(config):
+    "The batches of one epoch after the other."
+    xray, soft = (tf.Variable(side, trainable=False) for side in films(config.model.size))
+    for epoch in itertools.count():
+        yield from make_dataset(xray, soft, config.batch, epoch=epoch, crop=config.crop, crops=config.crops, augment=config.augment)
 
-    def work():
-        nonlocal batches
-        batch = next(batches, None)
-        if batch is None:
-            batches = iter(make_dataset(xray, soft, config.batch, crop=config.crop, crops=config.crops, augment=config.augment))
-            batch = next(batches)
-        return batch[0].numpy()
-    return work
+
+def pipeline(config):
+    "The input pipeline alone."
+    made = batches(config)
+    return lambda: next(made)[0].numpy()
 
 
 def step_with_pipeline(config):
-    gan, batches = build_gan(config, 1000), pipeline_of_steps(config)
+    gan, made = build_gan(config, 1000), batches(config)
     step = tf.function(gan.train_step, reduce_retracing=True)
-    return lambda: float(step(next(batches))["pixel"])
-
-
-def pipeline_of_steps(config):
-    xray, soft = map(tf.constant, films(config.model.size))
-    epoch = 0
-    while True:
-        yield from make_dataset(xray, soft, config.batch, epoch=epoch, crop=config.crop, crops=config.crops, augment=config.augment)
-        epoch += 1
+    return lambda: float(step(next(made))["pixel"])
 
 
 def the_seed_projects_way(config):
@@ -138,43 +126,115 @@ def the_seed_projects_way(config):
     return work
 
 
-def usual_generator(config):
-    "The generator as most would write it: normalisation after each convolution, 32 bits, nothing scaled."
-    def block(x, width):
-        for _ in range(config.convs):
-            x = layers.Activation("silu")(layers.GroupNormalization(8)(layers.Conv2D(width, 3, padding="same")(x)))
-        return x
+def usual_generator(config, block):
+    "The generator as most would write it: a plain U-Net, 32 bits, nothing scaled; `block` is what follows a convolution."
     film = keras.Input((None, None, 1))
     x, across, widths = film, [], [config.base * 2**level for level in range(config.levels)]
+
+    def convolutions_of(x, width):
+        for _ in range(config.convs): x = block(layers.Conv2D(width, 3, padding="same")(x))
+        return x
+
     for level, width in enumerate(widths):
-        x = block(layers.MaxPooling2D()(x) if level else x, width)
+        x = convolutions_of(layers.MaxPooling2D()(x) if level else x, width)
         across.append(x)
     for width, skip in zip(widths[-2::-1], across[-2::-1]):
-        x = block(layers.Concatenate()([layers.UpSampling2D()(x), skip]), width)
+        x = convolutions_of(layers.Concatenate()([layers.UpSampling2D()(x), skip]), width)
     return keras.Model(film, layers.Subtract()([film, layers.Conv2D(1, 3, padding="same")(x)]))
 
 
-def usual_training(config):
-    "The usual generator under `fit`, and ours alone, step for step: functions for one step each."
-    side = config.crop or config.model.size
-    batch = tuple(map(tf.constant, films(side, config.batch)))
-    usual, ours = usual_generator(config.model), build_generator(config.model, fastest_policy())
+def group_norm(x): return layers.Activation("silu")(layers.GroupNormalization(8)(x))
+def batch_norm(x): return layers.ReLU()(layers.BatchNormalization()(x))
+
+
+def generator_step(network, batch, loss, **options):
+    "One compiled step of a generator alone."
+    optimizer = keras.optimizers.Adam(4e-4)
+    optimizer.build(network.trainable_variables)
+
+    @tf.function(**options)
+    def step():
+        with tf.GradientTape() as tape: value = loss(batch[1], network(batch[0], training=True))
+        optimizer.apply(tape.gradient(value, network.trainable_variables), network.trainable_variables)
+        return value
+    return lambda: float(step())
+
+
+def one_change_at_a_time(config):
+    "Name -> a step of the generator alone, from the usual form to ours; the first is what `fit` makes of it, eight steps at a time."
+    batch = tuple(map(tf.constant, films(config.crop or config.model.size, config.batch)))
+    usual = usual_generator(config.model, group_norm)
     usual.compile(keras.optimizers.Adam(4e-4), "mae")
     data = tf.data.Dataset.from_tensors(batch).repeat(8)
-    optimizer = keras.optimizers.Adam(4e-4)
-    optimizer.build(ours.trainable_variables)
+    ours = lambda policy: build_generator(config.model, policy)
+    return {"generator: fit, GroupNorm, SiLU, 8 steps": lambda: usual.fit(data, verbose=0),
+            "generator: own loop, GroupNorm, SiLU": generator_step(usual_generator(config.model, group_norm), batch, losses.l1),
+            "generator: own loop, BatchNorm, ReLU": generator_step(usual_generator(config.model, batch_norm), batch, losses.l1),
+            "generator: no normalisation, leaky ReLU": generator_step(ours("float32"), batch, losses.reconstruction),
+            "generator: the same, XLA": generator_step(ours("float32"), batch, losses.reconstruction, jit_compile=True),
+            "generator: 16 bits where the processor can": generator_step(ours(fastest_policy()), batch, losses.reconstruction)}
 
-    @tf.function
-    def step():
-        with tf.GradientTape() as tape: loss = losses.reconstruction(batch[1], ours(batch[0], training=True))
-        optimizer.apply(tape.gradient(loss, ours.trainable_variables), ours.trainable_variables)
-        return loss
-    return lambda: usual.fit(data, verbose=0), lambda: float(step()), usual
+
+# Suppressing
+
+def forms(folder, side=512):
+    "Name -> a function of a film: the default generator in every form it can have here. What is not installed is left out."
+    weights = find_weights("chest-v1")
+    network = load_network(weights.generator)
+    saved = export_savedmodel(network, folder / "saved", side)
+    found = {"Keras, predict": lambda film: network.predict(film, verbose=0), "Keras, tf.function": keras_function(network),
+             "OpenVINO, 32 bits": openvino_function(weights.generator, exact=True), "OpenVINO": openvino_function(weights.generator)}
+    for name, examples in (("LiteRT", None), ("LiteRT, 8 bits", [simulate(seed, side, wide=True).xray[None] for seed in range(16)])):
+        found[name] = litert(saved, side, examples)
+    try:
+        import onnxruntime
+        network.export(folder / "generator.onnx", format="onnx", verbose=False, input_signature=[keras.InputSpec("float32", (1, side, side, 1))])
+        session = onnxruntime.InferenceSession(folder / "generator.onnx")
+        found["ONNX Runtime"] = lambda film: session.run(None, {session.get_inputs()[0].name: film})[0]
+    except ImportError as error:
+        print(f"ONNX Runtime is left out: {error}")
+    return found
+
+
+def litert(saved, side, examples):
+    "A SavedModel as a LiteRT function; examples for numbers of 8 bits inside."
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved))
+    if examples:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([film] for film in examples)
+    interpreter = tf.lite.Interpreter(model_content=converter.convert(), num_threads=os.cpu_count())
+    interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], (1, side, side, 1))
+    interpreter.allocate_tensors()
+    place, result = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+
+    def run(film):
+        interpreter.set_tensor(place, film)
+        interpreter.invoke()
+        return interpreter.get_tensor(result)
+    return run
+
+
+def accuracy(found):
+    "Name -> how far the bone layer is from that of Keras (RMS, as a share of it), and the suppression on 8 simulated films."
+    pairs = [simulate(seed, 512, wide=True) for seed in range(700_000, 700_008)]
+    films = [(pair.xray[None], pair.soft) for pair in pairs]
+    truth = [xray - found["Keras, tf.function"](xray) for xray, _ in films]
+    rows = {}
+    for name, run in found.items():
+        preds = [run(xray) for xray, _ in films]
+        errors = [np.std(xray - pred - bone) / np.std(bone) for (xray, _), pred, bone in zip(films, preds, truth)]
+        removed = [suppression(xray[0], soft, pred[0]) for (xray, soft), pred in zip(films, preds)]
+        rows[name] = {"error": float(np.mean(errors)), "suppression": float(np.mean(removed))}
+    return rows
 
 
 # Everything
 
-def measurements(folder):
+def simulated_size(seed, size):
+    return simulate(seed, size, wide=True).xray.shape
+
+
+def measurements(folder, found):
     "Name -> a function that gives seconds. All are set up before the first is measured."
     jobs, operations = {}, {}
     for dtype in ("float32", "bfloat16"):
@@ -187,37 +247,52 @@ def measurements(folder):
         jobs[f"{name}: pipeline"], jobs[f"{name}: step and pipeline"] = pipeline(config), step_with_pipeline(config)
     operations["residual: step, float32"], jobs["residual: step, float32"] = one_step(TRAIN_PRESETS["residual"], "float32")
     jobs["seed: the seed project's way"] = the_seed_projects_way(TRAIN_PRESETS["seed"])
-    eight, jobs["generator alone: our step"], usual = usual_training(TRAIN_PRESETS["residual"])
-    jobs["generator alone: usual form, 8 steps of fit"] = eight
-    jobs |= inference(folder, usual)
+    jobs |= one_change_at_a_time(TRAIN_PRESETS["residual"]) | inference(folder, found)
+    pool, seeds = ProcessPoolExecutor(os.cpu_count(), get_context("spawn")), itertools.count()
     for size in (256, 1024):
-        seeds = iter(range(10**6))
-        jobs[f"simulate: a pair of {size}²"] = lambda size=size, seeds=seeds: simulate(next(seeds), size, wide=True)
+        jobs[f"simulate: eight pairs of {size}²"] = lambda size=size: list(pool.map(simulated_size, itertools.islice(seeds, 8), [size] * 8))
     return jobs, operations
 
 
-def inference(folder, usual):
+def inference(folder, found):
     suppressor, jobs = load_suppressor(), {}
-    for size in (512, 1024):
-        film = tf.constant(films(size, 1)[0])
-        run = tf.function(lambda film: suppressor.generator(film, training=False)).get_concrete_function(film)
-        jobs[f"network: {size}²"] = lambda run=run, film=film: run(film).numpy()
-        jobs[f"network, usual form: {size}², predict"] = lambda film=film: usual.predict(film, verbose=0)
+    usual = usual_generator(suppressor.config, group_norm)
+    film = films(512, 1)[0]
+    for name, run in found.items(): jobs[f"a film of 512²: {name}"] = lambda run=run: run(film)
+    jobs["a film of 512²: usual form, predict"] = lambda: usual.predict(film, verbose=0)
+    larger = films(1024, 1)[0]
+    jobs["a film of 1024²: OpenVINO"] = lambda: suppressor.generator(larger)
+    jobs["a film of 1024²: usual form, predict"] = lambda: usual.predict(larger, verbose=0)
     path = folder / "large.png"
     write_film(path, simulate(0, 2048).xray, depth=16, white=65535)
     jobs["a film of 2048², 16 bits, end to end"] = lambda: suppress_files([path], folder / "out", suppressor)
-    film = read_film(path).xray
-    jobs["a film of 2048², in memory"] = lambda: suppressor.suppress(film)
+    (folder / "ward").mkdir()
+    for number in range(8): shutil.copy(path, folder / "ward" / f"{number}.png")
+    jobs["eight such films, one at a time"] = lambda: suppress_files([folder / "ward"], folder / "out", suppressor, workers=1)
+    jobs["eight such films"] = lambda: suppress_files([folder / "ward"], folder / "out", suppressor)
+    (folder / "small").mkdir()
+    for number in range(32): write_film(folder / "small" / f"{number}.png", simulate(number, 512, wide=True).xray)
+    jobs["32 films of 512²"] = lambda: suppress_files([folder / "small"], folder / "out", suppressor)
+    working = films(suppressor.size, 1)[0]
+    jobs["both networks alone on a film"] = lambda: (suppressor.generator(working), suppressor.discriminator(working, working))
     return jobs
 
 
+SUPPRESS = """
+import sys
+from bss_gan.cli import main
+try: main(["suppress", *sys.argv[1:]])
+finally: print(*(line for line in open("/proc/self/status") if line.startswith("VmHWM")))  # a fork's own maximum would be that of its parent
+"""
+
+
 def start_up(folder):
-    "Seconds from the command to the first film, and the most memory that it took in GB."
+    "Seconds from the command to the end of its first film of 512², and the most memory that it took in GB."
     path = folder / "first.png"
     write_film(path, simulate(0, 512).xray)
     begun = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "bss_gan", "suppress", path, "--out", folder / "first"], check=True, capture_output=True)
-    return time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    done = subprocess.run([sys.executable, "-c", SUPPRESS, path, "--out", folder / "first"], check=True, capture_output=True, text=True)
+    return time.perf_counter() - begun, int(done.stdout.split("VmHWM:")[1].split()[0]) / 2**20
 
 
 def main():
@@ -227,13 +302,16 @@ def main():
     parser.add_argument("--picture", type=Path)
     wishes = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        jobs, operations = measurements(Path(folder))
+        found = forms(Path(folder))
+        jobs, operations = measurements(Path(folder), found)
+        gc.collect()
+        gc.freeze()  # or Python looks through all of these networks again whenever a data set is made
         rounds = []
         for number in range(wishes.rounds):
             rounds.append({name: seconds_each(work) for name, work in jobs.items()})
             rounds[-1]["first film"], memory = start_up(Path(folder))
             print(f"round {number + 1} of {wishes.rounds}", flush=True)
-    report = summarise(rounds, operations) | {"memory of suppress, GB": memory, "machine": machine()}
+    report = summarise(rounds, operations) | {"forms": accuracy(found), "memory of suppress, GB": memory, "machine": machine()}
     print(text(report))
     if wishes.json: wishes.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     if wishes.picture: draw(report).savefig(wishes.picture, dpi=90)
@@ -257,10 +335,18 @@ RATIOS = {  # name: (above, below, factor)
     "seed: pipeline, share of a step": ("seed: pipeline", "seed: step", 1),
     "residual: step and pipeline / step": ("residual: step and pipeline", "residual: step", 1),
     "seed: step and pipeline / step": ("seed: step and pipeline", "seed: step", 1),
-    "generator alone: usual form / ours": ("generator alone: usual form, 8 steps of fit", "generator alone: our step", 1 / 8),
+    "generator: usual form with fit / ours": ("generator: fit, GroupNorm, SiLU, 8 steps", "generator: 16 bits where the processor can", 1 / 8),
+    "generator: GroupNorm, SiLU / no normalisation": ("generator: own loop, GroupNorm, SiLU", "generator: no normalisation, leaky ReLU", 1),
+    "generator: BatchNorm, ReLU / no normalisation": ("generator: own loop, BatchNorm, ReLU", "generator: no normalisation, leaky ReLU", 1),
+    "generator: without XLA / with": ("generator: no normalisation, leaky ReLU", "generator: the same, XLA", 1),
+    "generator: 32 bits / 16 bits": ("generator: no normalisation, leaky ReLU", "generator: 16 bits where the processor can", 1),
     "seed: the seed project's way / ours": ("seed: the seed project's way", "seed: step", 1),
-    "network at 512²: usual form / ours": ("network, usual form: 512², predict", "network: 512²", 1),
-    "network at 1024²: usual form / ours": ("network, usual form: 1024², predict", "network: 1024²", 1),
+    "eight films of 2048²: one at a time / as it is": ("eight such films, one at a time", "eight such films", 1),
+    "eight films of 2048²: networks alone / all": ("both networks alone on a film", "eight such films", 8),
+    "32 films of 512²: networks alone / all": ("both networks alone on a film", "32 films of 512²", 32),
+    "512²: usual form / OpenVINO": ("a film of 512²: usual form, predict", "a film of 512²: OpenVINO", 1),
+    "512²: Keras, tf.function / OpenVINO": ("a film of 512²: Keras, tf.function", "a film of 512²: OpenVINO", 1),
+    "1024²: usual form / OpenVINO": ("a film of 1024²: usual form, predict", "a film of 1024²: OpenVINO", 1),
 }
 
 
@@ -278,6 +364,8 @@ def text(report):
     lines = [", ".join(f"{name}: {value}" for name, value in report["machine"].items())]
     for part in ("GFLOP/s", "seconds", "ratios"):
         lines += ["", part, *(f"  {name:55} {row['median']:10.4g}   ({row['low']:.4g} to {row['high']:.4g})" for name, row in report[part].items())]
+    lines += ["", "forms of chest-v1 at 512²: error of the bone layer, suppression on 8 simulated films"]
+    lines += [f"  {name:20} {row['error']:8.4f} {row['suppression']:8.4f}" for name, row in report["forms"].items()]
     return "\n".join([*lines, "", f"memory of suppress: {report['memory of suppress, GB']:.2f} GB"])
 
 
