@@ -71,6 +71,12 @@ def _load_tensorflow():
         os.close(screen)
         os.close(nowhere)
 
+
+def _load_engine():
+    "Imports TensorFlow in the same silence, but only where it is going to run the networks."
+    from bss_gan.export import fastest_engine
+    if fastest_engine() == "tensorflow": _load_tensorflow()
+
 # %% ../nbs/11_cli.ipynb #63d42836
 @main.command("simulate", short_help="Make pairs of simulated films.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder that gets source and target; what is in it stays.")
@@ -209,7 +215,7 @@ def _train(data, simulated, start, out, preset, resume, **wishes):
 def _suppress(films, out, weights, pictures):
     "Suppress bone in films: each keeps its size, depth and polarity, and a bad one does not stop the others."
     if pictures and pictures.resolve() == out.resolve(): raise click.UsageError("Give --pictures another folder than --out.")
-    _load_tensorflow()
+    _load_engine()
     from tqdm import tqdm
     from bss_gan.core import atomic_path
     from bss_gan.testing import draw_result, load_suppressor, suppress_files
@@ -246,7 +252,7 @@ def _evaluate(pairs, weights, size):
 def _evaluate_command(data, weights, predictions, size, json_file):
     "Measure weights or predictions on pairs, beside doing nothing; patients that the weights have met are left out."
     if weights and predictions: raise click.UsageError("Give either --weights or --predictions.")
-    _load_tensorflow()
+    _load_engine()
     from bss_gan.data import find_pairs
     from bss_gan.metrics import results_table
     from bss_gan.testing import evaluate_predictions, write_report
@@ -285,7 +291,7 @@ def _benchmark(data, given, weights, trained_on, size, out, json_file):
     peers = _peers(given)
     if not (peers or weights): raise click.UsageError("Give at least one --peer NAME=DIR or --weights NAME.")
     if set(peers) & set(weights): raise click.UsageError("A peer and weights have the same name.")
-    _load_tensorflow()
+    _load_engine()
     from bss_gan.data import find_pairs
     from bss_gan.testing import benchmark, benchmark_text, write_benchmark, write_report
     found = find_pairs(data)
@@ -332,8 +338,7 @@ def open_demo(
     demo: Demo,   # its settings
 ):
     "Makes the demo's folder or goes on in one; raises `BadInput` if the folder holds something else or another demo."
-    from bss_gan.core import BadInput
-    from bss_gan.training import write_json
+    from bss_gan.core import BadInput, write_json
     note = out / "demo.json"
     if note.exists():
         if note.read_text() == json.dumps(asdict(demo), indent=1): return

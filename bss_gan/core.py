@@ -4,15 +4,16 @@
 
 # %% auto #0
 __all__ = ['IMAGE_SUFFIXES', 'BadInput', 'BadImage', 'Film', 'example_film', 'looks_bone_dark', 'read_film', 'atomic_path',
-           'write_film', 'find_images', 'resize', 'set_seed', 'show_films']
+           'write_film', 'write_json', 'find_images', 'resize', 'set_seed', 'ModelConfig', 'save_network', 'show_films']
 
 # %% ../nbs/00_core.ipynb #f9647a1e
+import json
 import os
 import random
 import uuid
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
@@ -173,6 +174,14 @@ def write_film(
         part.write_bytes(data)
     return Path(path)
 
+# %% ../nbs/00_core.ipynb #4eeb4ccf
+def write_json(
+    path: Path,      # where to write
+    content: dict,   # numbers, texts, lists
+):
+    "Writes JSON as a whole or not at all."
+    with atomic_path(path) as part: part.write_text(json.dumps(content, indent=1, ensure_ascii=False))
+
 # %% ../nbs/00_core.ipynb #bce03d30
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm"}
 
@@ -208,6 +217,40 @@ def set_seed(
     "Seeds Python, NumPy and TensorFlow."
     import keras
     keras.utils.set_random_seed(seed)
+
+# %% ../nbs/00_core.ipynb #9643075d
+@dataclass(frozen=True)
+class ModelConfig:
+    "What decides the shape of both networks."
+    preset: str = "seed"       # name: "seed" or "residual"
+    size: int = 120            # working size: the generator sees films of size x size pixels
+    base: int = 16             # channels after the first convolution; they double at each level
+    levels: int = 4            # resolutions inside the generator; the image is halved levels - 1 times
+    convs: int = 2             # convolutions at each level
+    skips: bool = True         # True hands each level's features across to the decoder, as in a U-Net
+    predicts: str = "bone"     # "bone": output = x-ray - bone layer; "soft": output = the film itself
+    conditional: bool = False  # True: the discriminator sees the x-ray beside the candidate, and judges patches
+    d_base: int = 32           # channels after the discriminator's first convolution
+    d_levels: int = 3          # how often the discriminator halves the image
+
+    def __post_init__(self):
+        limits = {"size": (16, 4096), "base": (1, 256), "levels": (2, 8), "convs": (1, 4), "d_base": (1, 256), "d_levels": (1, 6)}
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            if type(value) is not int or not low <= value <= high:
+                raise BadInput(f"{name}={value!r} is not a whole number from {low} to {high}.")
+        if self.predicts not in ("bone", "soft"): raise BadInput(f"predicts={self.predicts!r} is neither 'bone' nor 'soft'.")
+
+# %% ../nbs/00_core.ipynb #60f02496
+def save_network(
+    network,                # keras.Model: generator or discriminator
+    config: ModelConfig,    # its architecture
+    stem: Path,             # path without ending, for example RUN/generator
+    **facts,                # further entries of the JSON file
+):
+    "Writes architecture and weights of a network to STEM.json and STEM.weights.h5."
+    with atomic_path(f"{stem}.weights.h5") as part: network.save_weights(part)
+    write_json(Path(f"{stem}.json"), {"network": network.name, "architecture": asdict(config)} | facts)
 
 # %% ../nbs/00_core.ipynb #d5705620
 def show_films(

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TRAIN_PRESETS', 'HISTORY', 'NO_ANSWER', 'TrainConfig', 'build_gan', 'NotFinite', 'train_epoch', 'predict', 'opinions',
-           'calibrate', 'validate', 'plot_losses', 'show_sample', 'write_json', 'save_network', 'read_history',
-           'split_names', 'retone', 'training_films', 'choose_strategy', 'is_chief', 'WorkerLost', 'train']
+           'calibrate', 'validate', 'plot_losses', 'show_sample', 'read_history', 'split_names', 'retone',
+           'training_films', 'choose_strategy', 'is_chief', 'WorkerLost', 'train']
 
 # %% ../nbs/06_training.ipynb #b1ad6118
 import csv
@@ -21,10 +21,10 @@ import tensorflow as tf
 from tqdm.auto import tqdm
 
 from . import losses
-from .core import BadInput, atomic_path, set_seed, show_films
+from .core import BadInput, ModelConfig, atomic_path, save_network, set_seed, show_films, write_json
 from .data import Split, load_pairs, make_dataset
 from .metrics import lung_mask, psnr, suppression
-from .model import PRESETS, BoneSuppressionGAN, ModelConfig, build_discriminator, build_generator, fastest_policy, judge
+from .model import PRESETS, BoneSuppressionGAN, build_discriminator, build_generator, fastest_policy, judge
 from .simulation import draw_exposure, local_contrast
 
 # %% ../nbs/06_training.ipynb #40a85732
@@ -181,25 +181,6 @@ def show_sample(
     titles = [f"{title}\ndiscriminator {opinion[name]:.2f}" for title, name in
               (("X-ray", "xray"), (f"generated, epoch {row['epoch']}", "pred"), ("target", "soft"))]
     return show_films([xray, pred, soft, pred - soft], [*titles, "generated - target"], residual=(3,))
-
-# %% ../nbs/06_training.ipynb #60f02496
-def write_json(
-    path: Path,      # where to write
-    content: dict,   # numbers, texts, lists
-):
-    "Writes JSON as a whole or not at all."
-    with atomic_path(path) as part: part.write_text(json.dumps(content, indent=1, ensure_ascii=False))
-
-
-def save_network(
-    network: keras.Model,   # generator or discriminator
-    config: ModelConfig,    # its architecture
-    stem: Path,             # path without ending, for example RUN/generator
-    **facts,                # further entries of the JSON file
-):
-    "Writes architecture and weights of a network to STEM.json and STEM.weights.h5."
-    with atomic_path(f"{stem}.weights.h5") as part: network.save_weights(part)
-    write_json(Path(f"{stem}.json"), {"network": network.name, "architecture": asdict(config)} | facts)
 
 # %% ../nbs/06_training.ipynb #1d0c9c05
 HISTORY = ("epoch", "seconds", "g_loss", "pixel", "adversarial", "d_loss", "val_psnr", "val_psnr_identity",

@@ -11,7 +11,8 @@ REPOSITORY = f"{SETTINGS['user']}/{SETTINGS['repo']}"
 TOP_LEVEL = {"README.md", "settings.ini", "nbs", "bss_gan", "tests", ".github", "pyproject.toml", "LICENSE", "CHANGELOG.md",
              "CONTRIBUTING.md", ".ci", ".gitignore", ".gitattributes", ".git"}
 HAND_WRITTEN = {"__init__.py", "__main__.py"}
-LIGHT = ["bss_gan", "bss_gan.core", "bss_gan.data", "bss_gan.simulation", "bss_gan.metrics", "bss_gan.cli"]
+LIGHT = ["bss_gan", "bss_gan.core", "bss_gan.data", "bss_gan.simulation", "bss_gan.metrics", "bss_gan.export",
+         "bss_gan.testing", "bss_gan.cli"]
 every_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=name)
 
 
@@ -139,6 +140,19 @@ def test_import_is_light(module):
 def test_help_loads_nothing_heavy():
     assert loaded("from bss_gan.cli import main\nmain(['--help'], standalone_mode=False)") == set()
     assert loaded("import bss_gan") == set()
+
+
+def test_suppress_needs_no_tensorflow_and_reports_to_nobody(tmp_path):
+    code = f"""
+from bss_gan.cli import main
+from bss_gan.core import example_film
+main(["suppress", str(example_film()), "--out", {str(tmp_path / "out")!r}], standalone_mode=False)
+import sys
+print("TELEMETRY", [name for name in sys.modules if "telemetry" in name and "openvino_" in name and sys.modules[name]])
+print("LOADED", *{{"tensorflow", "keras", "matplotlib"}} & {{*sys.modules}})"""
+    said = python("-c", code, env={"HOME": str(tmp_path)}).stdout.splitlines()
+    assert said[-2:] == ["TELEMETRY []", "LOADED"], said
+    assert (tmp_path / "out/chest.png").is_file() and not (tmp_path / "intel").exists()  # OpenVINO's note to itself whom to report as
 
 
 # Metadata and links
