@@ -274,7 +274,13 @@ def rod(
         core = plate((rx - wall) * scale, (ry - wall) * scale)
         margin = [(n - m) // 2 for n, m in zip(kernel.shape, core.shape)]
         kernel = kernel - (1 - inside) * np.pad(core, [(m, m) for m in margin])
-    return cv2.filter2D(splat(curves, beam), -1, kernel, borderType=cv2.BORDER_CONSTANT)
+    lines = splat(curves, beam)
+    hit = [np.flatnonzero(lines.any(axis)) for axis in (1, 0)]
+    if not len(hit[0]): return lines
+    part = tuple(slice(max(0, found[0] - n // 2), found[-1] + n // 2 + 1) for found, n in zip(hit, kernel.shape))  # the rest stays 0
+    rods = np.zeros_like(lines)
+    rods[part] = cv2.filter2D(lines[part], -1, kernel, borderType=cv2.BORDER_CONSTANT)
+    return rods
 
 # %% ../nbs/02_simulation.ipynb #dab80e97
 @dataclass(frozen=True)
@@ -1000,7 +1006,7 @@ def develop(
     low, high = (np.log(g / (1 - g)) for g in (low, high))
     return [1 / (1 + np.exp(-(low + (high - low) * d))) for d in scaled]
 
-
+# %% ../nbs/02_simulation.ipynb #8181b1f2
 def _around(mask, reach):
     "1 on the mask and some pixels around it, falling softly to 0."
     return cv2.GaussianBlur(cv2.dilate(np.float32(mask), None, iterations=max(1, round(reach))), (0, 0), reach)
