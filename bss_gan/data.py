@@ -564,13 +564,11 @@ def _nodule(seed, crop, height, share):
 
 # %% ../nbs/01_data.ipynb #64e3b521
 def _window(films, seed, crop, side, augment, nodules):
-    "One window of all the films alike: the whole film, a random crop, or an augmented one."
+    "One window of all the films alike: a random crop, or an augmented one."
     import tensorflow as tf
 
     if augment:
         return augment_pair(*films[:2], seed, crop or side, *films[2:], nodules=nodules)
-    if crop is None:
-        return films
     return tuple(tf.unstack(tf.image.stateless_random_crop(tf.stack(films), [len(films), crop, crop, 1], seed)))
 
 # %% ../nbs/01_data.ipynb #b8a04664
@@ -607,8 +605,12 @@ def make_dataset(
         films = tuple(tf.cast(films[i // crops], tf.float32) for films in arrays)
         return _window(films, tf.random.experimental.stateless_fold_in([seed, epoch], i), crop, side, augment, nodules)
 
-    data = tf.data.Dataset.from_tensor_slices(mine.astype(np.int32))
-    return data.map(window, num_parallel_calls=workers, deterministic=True).batch(len(range(which, batch, devices))).prefetch(2)
+    def whole(rows):  # nothing to draw: all films of a batch at once
+        return tuple(tf.cast(tf.gather(films, rows // crops), tf.float32) for films in arrays)
+
+    data, films_here = tf.data.Dataset.from_tensor_slices(mine.astype(np.int32)), len(range(which, batch, devices))
+    if crop is None and not augment: return data.batch(films_here).map(whole).prefetch(2)
+    return data.map(window, num_parallel_calls=workers, deterministic=True).batch(films_here).prefetch(2)
 
 # %% ../nbs/01_data.ipynb #00aed12e
 def _prepare_batch(pairs, size):
