@@ -259,6 +259,15 @@ def _checkpoints(gan, run):
                                 g_optimizer=gan.g_optimizer, d_optimizer=gan.d_optimizer, **mean)
     return state, tf.train.CheckpointManager(state, str(run / "checkpoints"), max_to_keep=2)
 
+
+def _open_networks(strategy, config, steps, start, run, resume):
+    "The GAN on its devices with its checkpoints, as it begins or as it was left."
+    with strategy.scope():
+        gan = build_gan(config, steps * config.epochs, start)
+        state, manager = _checkpoints(gan, run)
+        if resume: state.restore(manager.latest_checkpoint).assert_consumed()
+    return gan, state, manager
+
 # %% ../nbs/06_training.ipynb #1367ac93
 def retone(
     xray: np.ndarray,             # (H, W, 1) float32 in [0, 1]
@@ -415,11 +424,9 @@ def train(
     films = [tf.Variable(stack, trainable=False) for stack in stacks]  # of a tensor the input pipeline would keep a copy
     watched = load_pairs(split.val or split.train[:4], config.model.size)
     steps = -(-films[0].shape[0] * config.crops // config.batch)
-    with strategy.scope():
-        gan = build_gan(config, steps * config.epochs, start)
-        state, manager = _checkpoints(gan, run)
-        if resume: state.restore(manager.latest_checkpoint).assert_consumed()
-    done, history, step = int(state.epoch.numpy()), read_history(run), _compile_step(gan, strategy, config, len(films))
+    gan, state, manager = _open_networks(strategy, config, steps, start, run, resume)
+    step = _compile_step(gan, strategy, config, len(films))
+    done, history = int(state.epoch.numpy()), read_history(run)
     after_step, after_epoch = _progress(show if chief else "none", config.epochs, steps, done)
     for epoch in range(done, config.epochs):
         begun = time.monotonic()
