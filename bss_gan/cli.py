@@ -219,7 +219,7 @@ def _suppress(films, out, weights, pictures):
     from tqdm import tqdm
     from bss_gan.core import atomic_path
     from bss_gan.testing import draw_result, load_suppressor, suppress_files
-    count, suppressor = _counter("suppressing"), load_suppressor(weights)
+    count, suppressor = _counter("suppressing"), load_suppressor(weights, many=len(films) > 1 or films[0].is_dir())
 
     def say(result, done, total):
         if result.ok: tqdm.write(str(result))

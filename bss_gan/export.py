@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from importlib.resources import files
 from pathlib import Path
-from threading import Lock
+from threading import local
 
 import h5py
 import numpy as np
@@ -179,10 +179,9 @@ def _read_split(path):
         raise BadWeights(f"{path}: does not list the films of a split. Copy it again from the run.") from error
 
 # %% ../nbs/07_export.ipynb #ad1ec8cc
-def _read_verdict(stem):
-    "The verdict's threshold and slope that training wrote beside a discriminator; raises `BadWeights`."
-    path = Path(f"{stem}.json")
-    verdict = {"threshold": 0.5, "slope": 1.0} | _read_json(path)
+def _read_verdict(path, card):
+    "The verdict's threshold and slope in a discriminator's JSON file; raises `BadWeights`."
+    verdict = {"threshold": 0.5, "slope": 1.0} | card
     for name, high in (("threshold", 1), ("slope", 1000)):
         if type(verdict[name]) is not float or not 0 < verdict[name] < high:
             raise BadWeights(f"{path}: has no {name} between 0 and {high}. Use the files that training wrote.")
@@ -191,10 +190,12 @@ def _read_verdict(stem):
 # %% ../nbs/07_export.ipynb #cd7856b9
 def _describe(name, generator, discriminator):
     "Where two networks lie and what their files say; raises `BadWeights`."
-    for stem, wanted in ((generator, "generator"), (discriminator, "discriminator")):
-        network = _read_plan(Path(f"{stem}.json"))[0]
+    plans, cards = [Path(f"{stem}.json") for stem in (generator, discriminator)], []
+    for plan, wanted in zip(plans, _NETWORKS):
+        network, _, card = _read_plan(plan)
         if network != wanted: raise BadWeights(f"{name}: a {network} lies where the {wanted} should be.")
-    return Weights(name, generator, discriminator, _read_plan(Path(f"{generator}.json"))[2], *_read_verdict(discriminator))
+        cards.append(card)
+    return Weights(name, generator, discriminator, cards[0], *_read_verdict(plans[1], cards[1]))
 
 
 def find_weights(
@@ -330,7 +331,8 @@ class _Layers:
 
     def __init__(self, arrays):
         openvino = _import_openvino()
-        self.ops, self.max_pool, self.arrays = openvino.opset13, openvino.opset1.max_pool, iter(arrays)
+        self.ops, self.arrays = openvino.opset13, iter(arrays)
+        self.max_pool = openvino.opset1.max_pool  # that of later sets gives places beside values
 
     def weights(self, *shape):
         "The next kernel, which must have this shape, and its bias."
@@ -393,22 +395,24 @@ def _discriminator(layers, config, xray, candidate):
 def openvino_function(
     stem: str | os.PathLike,   # path without ending, as for `load_network`
     exact: bool = False,       # True multiplies in 32 bits; False in 16 (bfloat16) where the processor can do that faster
+    many: bool = False,        # True: called from several threads, each film has a core of its own; False: all work on one film
 ):                             # function of films (N, H, W, 1): xray -> film, or (xray, candidate) -> logits
     "A saved network, run by OpenVINO; raises `BadWeights` for files that cannot be trusted."
     name, config, arrays = _read_network(stem)
-    layers, inputs, build = _Layers(arrays), *{"generator": (1, _generator), "discriminator": (2, _discriminator)}[name]
+    layers, (build, inputs) = _Layers(arrays), (_generator, 1) if name == "generator" else (_discriminator, 2)
     films = [layers.ops.parameter([-1, 1, -1, -1], np.float32) for _ in range(inputs)]
     try:
         result = build(layers, config, *films)
     except ValueError as error:
         raise _other_architecture(stem) from error
     if next(layers.arrays, None) is not None: raise _other_architecture(stem)
-    openvino, lock = _import_openvino(), Lock()
-    network = openvino.compile_model(openvino.Model([result], films), "CPU", {"INFERENCE_PRECISION_HINT": "f32"} if exact else {})
+    openvino, own = _import_openvino(), local()
+    wishes = {"PERFORMANCE_HINT": "THROUGHPUT" if many else "LATENCY"} | ({"INFERENCE_PRECISION_HINT": "f32"} if exact else {})
+    network = openvino.compile_model(openvino.Model([result], films), "CPU", wishes)
 
     def run(*films):
-        with lock: result = network([film[..., 0][:, None] for film in films])[0].copy()
-        return np.moveaxis(result, 1, -1)
+        if not hasattr(own, "request"): own.request = network.create_infer_request()  # one for each thread
+        return np.moveaxis(own.request.infer([film[..., 0][:, None] for film in films])[0].copy(), 1, -1)
 
     return run
 
@@ -436,9 +440,11 @@ def fastest_engine() -> str:  # "openvino" or "tensorflow"
 
 def load_functions(
     name_or_run: str | os.PathLike,   # as in `find_weights`
+    many: bool = False,               # as in `openvino_function`
 ) -> tuple:                           # generator and discriminator as functions of films, ModelConfig of the generator
     "Loads both networks, ready to run; raises `BadWeights`."
     weights = find_weights(name_or_run)
     config = ModelConfig(**weights.card["architecture"])
-    if fastest_engine() == "openvino": return openvino_function(weights.generator), openvino_function(weights.discriminator, exact=True), config
+    if fastest_engine() == "openvino":
+        return openvino_function(weights.generator, many=many), openvino_function(weights.discriminator, exact=True, many=many), config
     return *(keras_function(load_network(stem)) for stem in (weights.generator, weights.discriminator)), config

@@ -84,10 +84,11 @@ LABELS = ("No Shadow Suppression Detected", "Shadow Suppression Detected")  # by
 # %% ../nbs/08_testing.ipynb #60875263
 def load_suppressor(
     name_or_run: str | os.PathLike = "chest-v1",  # weights that come with the package ("chest-v1", "chest-sim-v1", "residual", "seed"), or a run folder
+    many: bool = False,  # True: for a folder, a core for each film; False: for one film at a time, all cores together
 ) -> Suppressor:
     "Loads both networks; raises `BadWeights`."
     weights = find_weights(name_or_run)
-    return Suppressor(*load_functions(name_or_run), weights.threshold, weights.slope)
+    return Suppressor(*load_functions(name_or_run, many), weights.threshold, weights.slope)
 
 # %% ../nbs/08_testing.ipynb #1f2e2d20
 def roc(
@@ -190,7 +191,7 @@ def suppress_files(
     suppressor: Suppressor,    # from `load_suppressor`
     polarity: str = "auto",    # as in `read_film`
     progress=None,             # called after each film with its result, the number done and the number in all
-    workers: int = 3,          # films that are read, suppressed and written at the same time; the results do not depend on it
+    workers: int | None = None,  # films under way at the same time, one more than there are cores by default; the results do not depend on it
 ) -> list[SuppressionResult]:  # one for each film, in order
     "Suppresses bone in films, going on after bad ones; raises `BadInput` if nothing can be read or written at all."
     plan, results = _assign_targets(_list_films(inputs, out), out), []
@@ -202,7 +203,7 @@ def suppress_files(
         except BadImage as error:
             return SuppressionResult(path, message=str(error))
 
-    with ThreadPoolExecutor(workers) as pool:  # one film is decoded and another written while the network is at a third
+    with ThreadPoolExecutor(workers or os.cpu_count() + 1) as pool:  # one film is decoded or written while the networks are at others
         for result in pool.map(do, plan):
             results.append(result)
             if progress: progress(result, len(results), len(plan))
