@@ -74,3 +74,24 @@ def test_resume_with_other_settings_is_refused(pairs, trained):
     done = run(*COMMAND, "train", "--data", pairs, "--out", trained, "--preset", "residual", "--epochs", "3", "--resume", status=1)
     assert "preset" in done.stderr
     assert (trained / "generator.weights.h5").read_bytes() == before
+
+
+MEMORY = """
+import sys, numpy as np
+from pathlib import Path
+from bss_gan.core import ModelConfig, write_film
+from bss_gan.data import find_pairs, split_by_case
+from bss_gan.training import TrainConfig, train
+root, noise = Path(sys.argv[1]), np.random.default_rng(0)
+for number in range(32):
+    for side in ("source", "target"): write_film(root / "pairs" / side / f"film_{number}.png", noise.random((256, 256, 1)))
+split = split_by_case(find_pairs(root / "pairs").pairs, val=0.03, test=0.03)
+config = TrainConfig(ModelConfig("residual", size=256, base=2, levels=2, convs=1, conditional=True, d_base=2), epochs=10, batch=8, crop=32)
+train(split, root / "run", config, show="none", on_epoch=lambda row, sample: print(int(Path("/proc/self/statm").read_text().split()[1]) * 4096))
+"""
+
+
+def test_memory_does_not_grow_over_epochs(tmp_path):
+    resident = list(map(int, python("-c", MEMORY, tmp_path).stdout.split()))
+    films = 30 * 2 * 256**2 * 4  # bytes: what an epoch would leave behind if it kept a copy
+    assert len(resident) == 10 and resident[9] - resident[3] < 6 * films / 2, resident
