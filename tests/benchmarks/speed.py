@@ -5,8 +5,9 @@
 Everything is measured in turns, several rounds in one run, so that a machine that is slow for a while is slow for all. A ratio is
 taken within a round; what is printed is the median round and the lowest and highest beside it. A noisy machine shows as a wide interval.
 """
-import argparse, gc, itertools, json, os, platform, shutil, subprocess, sys, tempfile, time
+import argparse, itertools, json, os, platform, shutil, subprocess, sys, tempfile, time
 from concurrent.futures import ProcessPoolExecutor
+from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from unittest import mock
@@ -23,20 +24,20 @@ from bss_gan.data import make_dataset
 from bss_gan.export import export_savedmodel, find_weights, keras_function, load_network, openvino_function
 from bss_gan.metrics import suppression
 from bss_gan.model import build_discriminator, build_generator, fastest_policy
-from bss_gan.simulation import simulate
+from bss_gan.simulation import _one_thread_each, _start_worker, simulate
 from bss_gan.testing import load_suppressor, suppress_files
 from bss_gan.training import TRAIN_PRESETS, build_gan
 
-SECONDS = 2.0  # of work in every measurement
+WARM_UP, SECONDS = 0.5, 2.0  # of work before a measurement and in it
 
 
-def seconds_each(work, least=3):
-    "Mean seconds of one call, after one that is not counted."
-    work()
-    begun, calls = time.perf_counter(), 0
-    while calls < least or time.perf_counter() - begun < SECONDS:
-        work()
-        calls += 1
+def seconds_each(work):
+    "Mean seconds of one call, after a while that is not counted: memory that has lain idle must be fetched first."
+    for seconds in (WARM_UP, SECONDS):
+        begun, calls = time.perf_counter(), 0
+        while calls < 3 or time.perf_counter() - begun < seconds:
+            work()
+            calls += 1
     return (time.perf_counter() - begun) / calls
 
 
@@ -60,6 +61,22 @@ def convolution_peak(dtype):
     film, kernel = (tf.cast(tf.random.normal(shape), dtype) for shape in ((4, 128, 128, 64), (3, 3, 64, 64)))
     work = tf.function(lambda: tf.reduce_max(tf.nn.conv2d(film, kernel, 1, "SAME")))
     return 2 * 4 * 128**2 * 9 * 64**2, lambda: float(work())
+
+
+def convolutions_alone(network, film):
+    "All convolutions of a network one by one, each at its own size: forward, and for its input and its kernel backward."
+    found = [layer for layer in network.layers if isinstance(layer, layers.Conv2D)]
+    shapes = keras.Model(network.inputs, [layer.input for layer in found]).compute_output_shape([film])
+    return [one_convolution(tf.random.normal(shape), layer.kernel.value) for shape, layer in zip(shapes, found)]
+
+
+def one_convolution(x, kernel):
+    @tf.function
+    def work():
+        y, strides = tf.nn.conv2d(x, kernel, 1, "SAME"), [1, 1, 1, 1]
+        return (y, tf.raw_ops.Conv2DBackpropInput(input_sizes=x.shape, filter=kernel, out_backprop=y, strides=strides, padding="SAME"),
+                tf.raw_ops.Conv2DBackpropFilter(input=x, filter_sizes=kernel.shape, out_backprop=y, strides=strides, padding="SAME"))
+    return work
 
 
 def matrix_peak():
@@ -105,25 +122,25 @@ def step_with_pipeline(config):
 
 
 def the_seed_projects_way(config):
-    "The same networks, trained as in the project that this one grew out of: predict, two `train_on_batch` for the discriminator, one for both."
+    """The same networks, trained as in the project that this one grew out of: predict, two `train_on_batch` for the discriminator, one for both.
+    Gives the generator, and a step on a batch (xray, soft) with the generator's losses: both together, pixel, adversarial."""
     generator, discriminator = build_generator(config.model), build_discriminator(config.model)
-    xray, soft = films(config.model.size, config.batch)
-    real, fake = np.ones((config.batch, 1)), np.zeros((config.batch, 1))
     bce = keras.losses.BinaryCrossentropy(from_logits=True)
-    discriminator.compile(keras.optimizers.Adam(0.001), bce)
-    film = keras.Input(xray.shape[1:])
+    discriminator.compile(keras.optimizers.Adam(config.learning_rate), bce)
+    film = keras.Input((config.model.size, config.model.size, 1))
     pred = generator(film)
     both = keras.Model(film, [pred, discriminator(pred)])
-    both.compile(keras.optimizers.Adam(0.001), ["binary_crossentropy", bce], loss_weights=[config.pixel_weight, config.adversarial_weight])
+    both.compile(keras.optimizers.Adam(config.learning_rate), ["binary_crossentropy", bce], loss_weights=[config.pixel_weight, config.adversarial_weight])
 
-    def work():
+    def step(xray, soft):
+        real, fake = np.ones((len(xray), 1)), np.zeros((len(xray), 1))
         generated = generator.predict(xray, verbose=0)
         discriminator.trainable = True
         discriminator.train_on_batch(soft, real)
         discriminator.train_on_batch(generated, fake)
         discriminator.trainable = False
-        both.train_on_batch(xray, [soft, real])
-    return work
+        return both.train_on_batch(xray, [soft, real])
+    return generator, step
 
 
 def usual_generator(config, block):
@@ -140,7 +157,7 @@ def usual_generator(config, block):
         across.append(x)
     for width, skip in zip(widths[-2::-1], across[-2::-1]):
         x = convolutions_of(layers.Concatenate()([layers.UpSampling2D()(x), skip]), width)
-    return keras.Model(film, layers.Subtract()([film, layers.Conv2D(1, 3, padding="same")(x)]))
+    return keras.Model(film, layers.Subtract()([film, layers.Conv2D(1, 3, padding="same")(x)]), name="generator")
 
 
 def group_norm(x): return layers.Activation("silu")(layers.GroupNormalization(8)(x))
@@ -217,13 +234,13 @@ def litert(saved, side, examples):
 def accuracy(found):
     "Name -> how far the bone layer is from that of Keras (RMS, as a share of it), and the suppression on 8 simulated films."
     pairs = [simulate(seed, 512, wide=True) for seed in range(700_000, 700_008)]
-    films = [(pair.xray[None], pair.soft) for pair in pairs]
-    truth = [xray - found["Keras, tf.function"](xray) for xray, _ in films]
+    batches = [(pair.xray[None], pair.soft) for pair in pairs]
+    truth = [xray - found["Keras, tf.function"](xray) for xray, _ in batches]
     rows = {}
     for name, run in found.items():
-        preds = [run(xray) for xray, _ in films]
-        errors = [np.std(xray - pred - bone) / np.std(bone) for (xray, _), pred, bone in zip(films, preds, truth)]
-        removed = [suppression(xray[0], soft, pred[0]) for (xray, soft), pred in zip(films, preds)]
+        preds = [run(xray) for xray, _ in batches]
+        errors = [np.std(xray - pred - bone) / np.std(bone) for (xray, _), pred, bone in zip(batches, preds, truth)]
+        removed = [suppression(xray[0], soft, pred[0]) for (xray, soft), pred in zip(batches, preds)]
         rows[name] = {"error": float(np.mean(errors)), "suppression": float(np.mean(removed))}
     return rows
 
@@ -246,16 +263,26 @@ def measurements(folder, found):
         operations[f"{name}: step"], jobs[f"{name}: step"] = one_step(config)
         jobs[f"{name}: pipeline"], jobs[f"{name}: step and pipeline"] = pipeline(config), step_with_pipeline(config)
     operations["residual: step, float32"], jobs["residual: step, float32"] = one_step(TRAIN_PRESETS["residual"], "float32")
-    jobs["seed: the seed project's way"] = the_seed_projects_way(TRAIN_PRESETS["seed"])
+    config = TRAIN_PRESETS["seed"]
+    old_step, old_batch = the_seed_projects_way(config)[1], films(config.model.size, config.batch)
+    jobs["seed: the seed project's way"] = lambda: old_step(*old_batch)
+    config = TRAIN_PRESETS["residual"]
+    alone = convolutions_alone(build_generator(config.model), (config.batch, config.crop, config.crop, 1))
+    jobs["generator: its convolutions alone, 32 bits"] = lambda: [work() for work in alone]
     jobs |= one_change_at_a_time(TRAIN_PRESETS["residual"]) | inference(folder, found)
-    pool, seeds = ProcessPoolExecutor(os.cpu_count(), get_context("spawn")), itertools.count()
-    for size in (256, 1024):
-        jobs[f"simulate: eight pairs of {size}²"] = lambda size=size: list(pool.map(simulated_size, itertools.islice(seeds, 8), [size] * 8))
-    return jobs, operations
+    return jobs | simulation(), operations
+
+
+def simulation():
+    "Eight pairs at a time by as many processes as there are cores, started as `simulate_pairs` starts them."
+    pool, seeds = ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), _start_worker, ("thorax",)), itertools.count()
+    with _one_thread_each(): list(pool.map(simulated_size, range(os.cpu_count()), [32] * os.cpu_count()))
+    return {f"simulate: eight pairs of {size}²": lambda size=size: list(pool.map(simulated_size, itertools.islice(seeds, 8), [size] * 8))
+            for size in (256, 1024)}
 
 
 def inference(folder, found):
-    suppressor, jobs = load_suppressor(), {}
+    suppressor, several, jobs = load_suppressor(), load_suppressor(many=True), {}
     usual = usual_generator(suppressor.config, group_norm)
     film = films(512, 1)[0]
     for name, run in found.items(): jobs[f"a film of 512²: {name}"] = lambda run=run: run(film)
@@ -269,10 +296,11 @@ def inference(folder, found):
     (folder / "ward").mkdir()
     for number in range(8): shutil.copy(path, folder / "ward" / f"{number}.png")
     jobs["eight such films, one at a time"] = lambda: suppress_files([folder / "ward"], folder / "out", suppressor, workers=1)
-    jobs["eight such films"] = lambda: suppress_files([folder / "ward"], folder / "out", suppressor)
+    jobs["eight such films"] = lambda: suppress_files([folder / "ward"], folder / "out", several)
     (folder / "small").mkdir()
     for number in range(32): write_film(folder / "small" / f"{number}.png", simulate(number, 512, wide=True).xray)
-    jobs["32 films of 512²"] = lambda: suppress_files([folder / "small"], folder / "out", suppressor)
+    jobs["32 films of 512², one at a time"] = lambda: suppress_files([folder / "small"], folder / "out", suppressor, workers=1)
+    jobs["32 films of 512²"] = lambda: suppress_files([folder / "small"], folder / "out", several)
     working = films(suppressor.size, 1)[0]
     jobs["both networks alone on a film"] = lambda: (suppressor.generator(working), suppressor.discriminator(working, working))
     return jobs
@@ -286,12 +314,10 @@ finally: print(*(line for line in open("/proc/self/status") if line.startswith("
 """
 
 
-def start_up(folder):
-    "Seconds from the command to the end of its first film of 512², and the most memory that it took in GB."
-    path = folder / "first.png"
-    write_film(path, simulate(0, 512).xray)
+def command(path, out):
+    "Seconds of `bss-gan suppress` on one film, its start included, and the most memory that it took in GB."
     begun = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", SUPPRESS, path, "--out", folder / "first"], check=True, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", SUPPRESS, path, "--out", out], check=True, capture_output=True, text=True)
     return time.perf_counter() - begun, int(done.stdout.split("VmHWM:")[1].split()[0]) / 2**20
 
 
@@ -304,14 +330,14 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         found = forms(Path(folder))
         jobs, operations = measurements(Path(folder), found)
-        gc.collect()
-        gc.freeze()  # or Python looks through all of these networks again whenever a data set is made
+        write_film(Path(folder) / "first.png", simulate(0, 512).xray)
         rounds = []
         for number in range(wishes.rounds):
             rounds.append({name: seconds_each(work) for name, work in jobs.items()})
-            rounds[-1]["first film"], memory = start_up(Path(folder))
+            rounds[-1]["first film"], _ = command(Path(folder) / "first.png", Path(folder) / "first")
+            _, memory = command(Path(folder) / "large.png", Path(folder) / "first")
             print(f"round {number + 1} of {wishes.rounds}", flush=True)
-    report = summarise(rounds, operations) | {"forms": accuracy(found), "memory of suppress, GB": memory, "machine": machine()}
+    report = summarise(rounds, operations) | {"forms": accuracy(found), "memory of suppress, GB": memory, "machine": machine() | {"rounds": wishes.rounds}}
     print(text(report))
     if wishes.json: wishes.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     if wishes.picture: draw(report).savefig(wishes.picture, dpi=90)
@@ -320,8 +346,8 @@ def main():
 def machine():
     info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     names = [line.split(":")[1].strip() for line in info.splitlines() if line.startswith("model name")]
-    return {"processor": names[0] if names else platform.processor(), "cores": os.cpu_count(), "tensorflow": tf.__version__, "keras": keras.__version__,
-            "load before": os.getloadavg()[0], "policy": fastest_policy()}
+    return {"processor": names[0] if names else platform.processor(), "cores": os.cpu_count(), "tensorflow": tf.__version__, "keras": keras.__version__, "openvino": version("openvino"),
+            "load after": os.getloadavg()[0], "policy": fastest_policy()}
 
 
 def spread(values):
@@ -339,10 +365,12 @@ RATIOS = {  # name: (above, below, factor)
     "generator: GroupNorm, SiLU / no normalisation": ("generator: own loop, GroupNorm, SiLU", "generator: no normalisation, leaky ReLU", 1),
     "generator: BatchNorm, ReLU / no normalisation": ("generator: own loop, BatchNorm, ReLU", "generator: no normalisation, leaky ReLU", 1),
     "generator: without XLA / with": ("generator: no normalisation, leaky ReLU", "generator: the same, XLA", 1),
+    "generator: its convolutions alone / a step": ("generator: its convolutions alone, 32 bits", "generator: no normalisation, leaky ReLU", 1),
     "generator: 32 bits / 16 bits": ("generator: no normalisation, leaky ReLU", "generator: 16 bits where the processor can", 1),
     "seed: the seed project's way / ours": ("seed: the seed project's way", "seed: step", 1),
     "eight films of 2048²: one at a time / as it is": ("eight such films, one at a time", "eight such films", 1),
     "eight films of 2048²: networks alone / all": ("both networks alone on a film", "eight such films", 8),
+    "32 films of 512²: one at a time / as it is": ("32 films of 512², one at a time", "32 films of 512²", 1),
     "32 films of 512²: networks alone / all": ("both networks alone on a film", "32 films of 512²", 32),
     "512²: usual form / OpenVINO": ("a film of 512²: usual form, predict", "a film of 512²: OpenVINO", 1),
     "512²: Keras, tf.function / OpenVINO": ("a film of 512²: Keras, tf.function", "a film of 512²: OpenVINO", 1),
