@@ -81,17 +81,17 @@ def test_59_disk_full_while_films_are_suppressed(disk, trained, tmp_path):
     assert len(whole_files(disk.path)) == 40
 
 
-def test_59_disk_full_while_training(disk, pairs, trained, tmp_path):
-    taken = sum(path.stat().st_blocks * 512 for path in trained.rglob("*"))
-    disk.set_size(taken * 3 // 4)  # one checkpoint fits, two do not
+@pytest.mark.parametrize("share, kept", [(0.1, 0), (0.75, 1)], ids=["in_the_first_epoch", "in_the_second_checkpoint"])
+def test_59_disk_full_while_training(share, kept, disk, pairs, trained):
+    disk.set_size(int(share * sum(path.stat().st_blocks * 512 for path in trained.rglob("*"))))
     train = [*COMMAND, "train", "--data", pairs, "--out", disk.path / "run", "--preset", "seed", "--epochs", "3"]
+    resume = ["--resume"] * bool(kept)
     done = run(*train, status=1)
-    assert str(disk.path / "run") in done.stderr and "Make room" in done.stderr and "--resume" in done.stderr, done.stderr
-    assert "Traceback" not in done.stderr
+    assert f"{disk.path / 'run'}: cannot be written" in done.stderr and "Make room" in done.stderr and "Traceback" not in done.stderr
+    assert ("--resume: 1 epochs are kept" in done.stderr) == ((disk.path / "run/checkpoints/checkpoint").exists()) == bool(kept)
     whole_files(disk.path)
-    assert (disk.path / "run/checkpoints/checkpoint").exists()
     disk.set_size("1g")
-    run(*train, "--resume")
+    run(*train, *resume)
     resumed, uninterrupted = weights(disk.path / "run"), weights(trained)
     assert [name for name in uninterrupted if not np.array_equal(resumed[name], uninterrupted[name])] == []
 
