@@ -105,7 +105,7 @@ def _decode(path):
         raise BadImage(f"{path}: has more than {_MAX_PIXELS:,} pixels. Reduce the image first.") from error
     except Image.UnidentifiedImageError as error:
         raise BadImage(f"{path}: is not an image that can be read here. Use PNG, JPEG or TIFF.") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow raises on damaged files
+    except Exception as error:  # on damaged files Pillow raises nearly anything: OSError, SyntaxError, TypeError, struct.error
         raise BadImage(f"{path}: is damaged ({error}). Copy it again.") from error
     notes = ("turned upright as its EXIF tag says",) if upright.size != image.size or image.getexif().get(0x0112, 1) != 1 else ()
     return np.asarray(upright), image.mode, image.format, notes

@@ -5,11 +5,10 @@ from pathlib import Path
 import cv2, numpy as np
 from PIL import Image
 
-from bss_gan.cli import _saved_config
 from bss_gan.core import BadInput, ModelConfig, example_film, read_film
 from bss_gan.export import find_weights, openvino_function
 
-PLANS = ("generator.json", "discriminator.json", "split.json", "config.json")
+PLANS = ("generator.json", "discriminator.json", "split.json")
 # Networks of one channel: files of a few kilobytes, in which a broken byte nearly always hits something.
 MODEL = ModelConfig(size=16, base=1, levels=2, convs=1, d_base=1, d_levels=1)
 
@@ -43,7 +42,6 @@ def write_run(folder):
         plan = {"network": network, "architecture": vars(MODEL)} | ({"threshold": 0.5, "slope": 2.0} if network == "discriminator" else {})
         (folder / f"{network}.json").write_text(json.dumps(plan))
     (folder / "split.json").write_text(json.dumps({"train": [["JPCLN001", "JPCLN001.png"]], "val": []}))
-    (folder / "config.json").write_text(json.dumps({"model": vars(MODEL), "epochs": 3, "learning_rate": 0.001, "crop": None}))
 
 
 def use(run):
@@ -84,13 +82,12 @@ class Plan:
         self.run = Path(folder)
         write_run(self.run)
         self.good = [(self.run / name).read_bytes() for name in PLANS]
-        self.seeds = [bytes([number]) + text for number, text in enumerate(self.good)] + [bytes([number]) + b"[" * 5000 for number in range(4)]
+        self.seeds = [bytes([number]) + text for number, text in enumerate(self.good)] + [bytes([number]) + b"[" * 5000 for number in range(len(PLANS))]
 
     def __call__(self, data):
         which = data[0] % len(PLANS) if data else 0
         for number, name in enumerate(PLANS): (self.run / name).write_bytes(data[1:] if number == which else self.good[number])
-        if PLANS[which] == "config.json": _saved_config(self.run / "config.json")
-        else: use(self.run)
+        use(self.run)
 
 
 READERS = {"film": Film, "weights": Weights, "plan": Plan}

@@ -35,12 +35,12 @@ def main():
     for name in wanted.readers:
         begun = time.monotonic()
         done = subprocess.run([sys.executable, __file__, "--here", name, "--runs", str(wanted.runs), "--seed", str(wanted.seed)],
-                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
-        facts = dict(line.split("::")[1].split(":") for line in done.stderr.splitlines() if line.startswith("stat::"))
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+        facts = dict(line.split("::")[1].split(":") for line in done.stdout.splitlines() if line.startswith("stat::"))
         tried, memory = (int(facts.get(fact, 0)) for fact in ("number_of_executed_units", "peak_rss_mb"))
         print(f"{name}: {tried} files, {(time.monotonic() - begun) / 60:.1f} minutes, at most {memory} MB, "
               f"{'no fault' if done.returncode == 0 else 'FAULT'}", flush=True)
-        if done.returncode: failed.append(done.stderr[-4000:])
+        if done.returncode: failed.append(done.stdout[-4000:])
     sys.exit("\n\n".join(failed))
 
 
