@@ -7,6 +7,7 @@ __all__ = ['IMAGE_SUFFIXES', 'BadInput', 'BadImage', 'Film', 'example_film', 'lo
            'write_film', 'write_json', 'find_images', 'resize', 'set_seed', 'ModelConfig', 'save_network', 'show_films']
 
 # %% ../nbs/00_core.ipynb #f9647a1e
+import hashlib
 import json
 import os
 import random
@@ -104,7 +105,7 @@ def _decode(path):
         raise BadImage(f"{path}: has more than {_MAX_PIXELS:,} pixels. Reduce the image first.") from error
     except Image.UnidentifiedImageError as error:
         raise BadImage(f"{path}: is not an image that can be read here. Use PNG, JPEG or TIFF.") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow raises on damaged files
+    except Exception as error:  # on damaged files Pillow raises nearly anything: OSError, SyntaxError, TypeError, struct.error
         raise BadImage(f"{path}: is damaged ({error}). Copy it again.") from error
     notes = ("turned upright as its EXIF tag says",) if upright.size != image.size or image.getexif().get(0x0112, 1) != 1 else ()
     return np.asarray(upright), image.mode, image.format, notes
@@ -249,8 +250,11 @@ def save_network(
     **facts,                # further entries of the JSON file
 ):
     "Writes architecture and weights of a network to STEM.json and STEM.weights.h5."
-    with atomic_path(f"{stem}.weights.h5") as part: network.save_weights(part)
-    write_json(Path(f"{stem}.json"), {"network": network.name, "architecture": asdict(config)} | facts)
+    with atomic_path(f"{stem}.weights.h5") as part:
+        part.write_bytes(bytes(4 * network.count_params() + 200_000))  # HDF5 may crash on a full disk, this cannot
+        network.save_weights(part)
+        checksum = hashlib.sha256(part.read_bytes()).hexdigest()
+    write_json(Path(f"{stem}.json"), {"network": network.name, "architecture": asdict(config)} | facts | {"sha256": checksum})
 
 # %% ../nbs/00_core.ipynb #d5705620
 def show_films(

@@ -110,7 +110,7 @@ def _read_arrays(path):
             found = sorted(_walk(file), key=_place)
             if sum(array.nbytes for array in found) > _LARGEST_WEIGHTS: raise ValueError("its arrays are larger than 200 MB")
             arrays = [np.float32(array) for array in found]
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except Exception as error:  # on damaged files h5py raises nearly anything: OSError, RuntimeError, KeyError, TypeError
         raise BadWeights(f"{path}: cannot be used as weights ({error}). Copy it again from where it was trained.") from error
     if not all(np.isfinite(array).all() for array in arrays):
         raise BadWeights(f"{path}: holds NaN or infinite values: that training broke. Use an earlier checkpoint.")

@@ -22,8 +22,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .core import BadImage, BadInput, ModelConfig, atomic_path, find_images, read_film, resize, show_films, write_film, write_json
-from .data import BadFolder, case_key, find_pairs, find_same_patients, read_pair
+from .core import IMAGE_SUFFIXES, BadImage, BadInput, ModelConfig, atomic_path, find_images, read_film, resize, show_films, write_film, write_json
+from .data import _LOST, _retry, BadFolder, case_key, find_pairs, find_same_patients, read_pair
 from .export import find_weights, load_functions
 from .metrics import (METRICS, confidence_interval, fit, insert_nodule, nodule_preservation, nodule_transfer, results_table,
                              score_case, summarise)
@@ -145,29 +145,44 @@ class SuppressionResult:
         return "; ".join([f"{self.source.name}: {self.label} ({self.score:.3f})", *self.notes])
 
 # %% ../nbs/08_testing.ipynb #1ca80cb0
+def _insist(action, *args):
+    "As the action, but tried again where a Drive does not answer; raises what the last try raised."
+    def attempt():
+        try:
+            return action(*args)
+        except BadInput as error:
+            if getattr(error.__cause__, "errno", None) in _LOST: raise error.__cause__ from error
+            raise
+    try:
+        return _retry(attempt)
+    except OSError as error:
+        raise error.__cause__ or error
+
+
 def _list_films(inputs, out):
-    "Every film of the files and folders given, once; raises `BadInput` for an output folder within an input folder."
-    films, out = [], Path(out).resolve()
+    "Every film of the files and folders given, once, and links out of a folder; raises `BadInput` for an output folder within an input folder."
+    films, links, out = [], [], Path(out).resolve()
     for path in map(Path, inputs):
         if not path.is_dir():
             films.append(path)
             continue
         if path.resolve() in (out, *out.parents):
             raise BadInput(f"{out}: lies in {path}, where the films are. Choose an output folder outside of it.")
-        found, _ = find_images(path)
-        if not found: raise BadInput(f"{path}: holds no images. Check the name of the folder.")
-        films += found
-    return list(dict.fromkeys(films))
+        found, ignored = _insist(find_images, path)
+        away = [entry for entry in ignored if entry.is_symlink() and entry.suffix.lower() in IMAGE_SUFFIXES]
+        if not found + away: raise BadInput(f"{path}: holds no images. Check the name of the folder.")
+        films, links = films + found, links + away
+    return list(dict.fromkeys(films)), links
 
 
 def _assign_targets(films, out):
     "(film, target, message): the message is set if two films want one name, or a film would be overwritten."
-    first, inputs, plan = {}, {path.resolve() for path in films}, []
+    first, inputs, plan = {}, {os.path.realpath(path) for path in films}, []
     for path in films:
         target, message = Path(out) / f"{path.stem}.png", ""
         winner = first.setdefault(unicodedata.normalize("NFC", target.name).casefold(), path)
         if winner != path: message = f"{path}: would be written to {target}, as {winner} is. Rename one of them."
-        elif target.resolve() in inputs: message = f"{path}: its result would overwrite the film {target}. Choose another output folder."
+        elif os.path.realpath(target) in inputs: message = f"{path}: its result would overwrite the film {target}. Choose another output folder."
         plan.append((path, target, message))
     return plan
 
@@ -194,12 +209,14 @@ def suppress_files(
     workers: int | None = None,  # films under way at the same time, one more than there are cores by default; the results do not depend on it
 ) -> list[SuppressionResult]:  # one for each film, in order
     "Suppresses bone in films, going on after bad ones; raises `BadInput` if nothing can be read or written at all."
-    plan, results = _assign_targets(_list_films(inputs, out), out), []
+    films, links = _list_films(inputs, out)
+    plan, results = _assign_targets(films, out), []
+    plan += [(link, None, f"{link}: is a link that leads out of its folder. Copy the film itself, or name it instead of the folder.") for link in links]
 
     def do(planned):
         path, target, message = planned
         try:
-            return SuppressionResult(path, message=message) if message else _suppress_file(path, target, suppressor, polarity)
+            return SuppressionResult(path, message=message) if message else _insist(_suppress_file, path, target, suppressor, polarity)
         except BadImage as error:
             return SuppressionResult(path, message=str(error))
 

@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 
 from . import losses
 from .core import BadInput, ModelConfig, atomic_path, save_network, set_seed, show_films, write_json
-from .data import Split, load_pairs, make_dataset
+from .data import Split, _retry, load_pairs, make_dataset
 from .metrics import lung_mask, psnr, suppression
 from .model import PRESETS, BoneSuppressionGAN, build_discriminator, build_generator, fastest_policy, judge
 from .simulation import draw_exposure, local_contrast
@@ -213,6 +213,17 @@ def _write_epoch(run, config, gan, history, sample, verdict):
     with atomic_path(run / "samples" / f"epoch_{history[-1]['epoch']:03d}.png") as part:
         show_sample(*sample, history[-1]).savefig(part)
 
+
+def _keep_epoch(run, config, gan, state, manager, history, sample, verdict):
+    "Writes what an epoch has brought; raises `BadInput` if the disk is full or away."
+    try:
+        _retry(_write_epoch, run, config, gan, history, sample, verdict)
+        state.epoch.assign(history[-1]["epoch"])
+        manager.save()  # last: a run killed before it repeats the epoch, with the same bits
+    except (OSError, tf.errors.OpError) as error:
+        again = f"with --resume: {len(history) - 1} epochs are kept" if history[1:] else "again"
+        raise BadInput(f"{run}: cannot be written ({str(error).splitlines()[0][:200]}). Make room, or mount the Drive again, and start it {again}.") from error
+
 # %% ../nbs/06_training.ipynb #f069c61f
 def split_names(
     split: Split,     # from `split_by_case`
@@ -228,7 +239,10 @@ def split_names(
 
 def _same_or_refuse(path, wanted):
     "Raises `BadInput` that names each difference between a JSON file of the run and what is wanted now."
-    found = json.loads(path.read_text())
+    try:
+        found = dict(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise BadInput(f"{path}: cannot be read ({error}). Copy the run again, or start another.") from error
     wanted = json.loads(json.dumps(wanted))
     differing = [name for name in {*found, *wanted} if found.get(name) != wanted.get(name)]
     if differing:
@@ -260,12 +274,22 @@ def _checkpoints(gan, run):
     return state, tf.train.CheckpointManager(state, str(run / "checkpoints"), max_to_keep=2)
 
 
+def _restore(state, manager):
+    "Takes a run up after its last finished epoch; raises `BadInput` if the checkpoint of it is missing or damaged."
+    last = manager.latest_checkpoint
+    if not last: raise BadInput(f"{manager.directory}: names no checkpoint to resume from. Copy the run again, or start another.")
+    try:
+        state.restore(last).assert_consumed()
+    except (tf.errors.OpError, AssertionError, IndexError) as error:  # what TensorFlow raises for files that are missing, cut off or of another run
+        raise BadInput(f"{last}: this checkpoint cannot be read ({type(error).__name__}). Copy the run again, or start another.") from error
+
+
 def _open_networks(strategy, config, steps, start, run, resume):
     "The GAN on its devices with its checkpoints, as it begins or as it was left."
     with strategy.scope():
         gan = build_gan(config, steps * config.epochs, start)
         state, manager = _checkpoints(gan, run)
-        if resume: state.restore(manager.latest_checkpoint).assert_consumed()
+        if resume: _restore(state, manager)
     return gan, state, manager
 
 # %% ../nbs/06_training.ipynb #1367ac93
@@ -436,9 +460,7 @@ def train(
         figures, pred, verdict = validate(gan, *watched)
         history = [*history[:epoch], {"epoch": epoch + 1, "seconds": time.monotonic() - begun} | row | figures]
         sample = watched[0][0], pred[0], watched[1][0]
-        _write_epoch(run, config, gan, history, sample, verdict)
-        state.epoch.assign(epoch + 1)
-        manager.save()  # last: a run killed before it repeats the epoch, with the same bits
+        _keep_epoch(run, config, gan, state, manager, history, sample, verdict)
         after_epoch(history[-1])
         if on_epoch: on_epoch(history[-1], sample)
     return run

@@ -2,17 +2,17 @@
 
 Every broken file is written for real. One run of the command gets all images at once, so that each test also shows that
 the others do not keep a film from being done."""
-import ctypes, shutil, unicodedata
+import ctypes, re, shutil, struct, unicodedata, zlib
 
-import cv2, numpy as np, pytest
+import cv2, nbformat, numpy as np, pytest
 from PIL import Image
-from project import COMMAND, run
+from project import COMMAND, NBS, ROOT, python, run
 
 from bss_gan.core import BadImage, example_film, find_images, read_film
 from bss_gan.data import BadFolder, Leak, find_pairs, load_pairs, split_by_case
 
 GREY = cv2.resize(cv2.imread(str(example_film()), cv2.IMREAD_UNCHANGED), (160, 160), interpolation=cv2.INTER_AREA)
-PNG = cv2.imencode(".png", GREY)[1].tobytes()
+PNG, JPEG = (cv2.imencode(ending, GREY)[1].tobytes() for ending in (".png", ".jpg"))
 
 
 def write(path, pixels):
@@ -29,6 +29,21 @@ def turned(path):
     Image.fromarray(GREY[:120]).save(path, exif=exif)
 
 
+def png(path, side, bits, rows):
+    "A grey PNG of side x side pixels, as far as its header says, with so many rows of them, all black."
+    def chunk(kind, data): return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    packer, row = zlib.compressobj(9), bytes(1 + side * bits // 8)
+    packed = b"".join([packer.compress(row) for _ in range(rows)] + [packer.flush()])
+    header = struct.pack(">IIBBBBB", side, side, bits, 0, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b""))
+
+
+def flipped(data, at):
+    "The file with one bit turned over, at this share of its length."
+    position = int(at * len(data))
+    return data[:position] + bytes([data[position] ^ 16]) + data[position + 1:]
+
+
 def not_finite(path):
     pixels = GREY / np.float32(255)
     pixels[7, 7] = np.nan
@@ -37,8 +52,13 @@ def not_finite(path):
 
 # number in the list: file name, how it is made
 REFUSED = [
+    (1, "bomb.png", lambda path: png(path, 40_000, 1, 40_000)),
+    (2, "huge.png", lambda path: png(path, 12_000, 8, 12_000)),
+    (2, "header.png", lambda path: png(path, 12_000, 8, 1)),  # what is refused without a look at the pixels needs none
     (3, "empty.png", lambda path: path.write_bytes(b"")),
     (4, "truncated.png", lambda path: path.write_bytes(PNG[:len(PNG) // 2])),
+    (5, "cut.jpg", lambda path: path.write_bytes(JPEG[:len(JPEG) // 2])),
+    (6, "bit_off.png", lambda path: path.write_bytes(flipped(PNG, 0.5))),
     (8, "notes.png", lambda path: path.write_text("Patient asked to come back on Monday.")),
     (12, "colour.png", lambda path: write(path, cv2.applyColorMap(GREY, cv2.COLORMAP_JET))),
     (13, "rgba.png", lambda path: write(path, np.dstack([GREY, GREY, GREY, GREY // 2]))),
@@ -53,7 +73,8 @@ REFUSED = [
 
 # number in the list: file name, how it is made, height and width of the result, its depth
 ACCEPTED = [
-    (9, "jpeg_data.png", lambda path: path.write_bytes(cv2.imencode(".jpg", GREY)[1].tobytes()), (160, 160), 8),
+    (7, "flipped.jpg", lambda path: path.write_bytes(flipped(JPEG, 0.5)), (160, 160), 8),  # nothing in a JPEG tells; a checksum would
+    (9, "jpeg_data.png", lambda path: path.write_bytes(JPEG), (160, 160), 8),
     (10, "deep.png", lambda path: write(path, np.uint16(GREY) * 257 + np.arange(160, dtype=np.uint16)), (160, 160), 16),
     (11, "equal_channels.png", lambda path: write(path, np.dstack([GREY] * 3)), (160, 160), 8),
     (16, "turned.jpg", turned, (160, 120), 8),
@@ -94,6 +115,12 @@ def test_refused_image_raises(file, make, tmp_path):
 def test_refused_image_is_named_and_leaves_no_output(file, make, batch):
     assert file in batch.stderr
     assert not list(batch.folder.glob(f"*{file.split('.')[0]}*"))
+
+
+@pytest.mark.parametrize("file", ["1-bomb.png", "2-huge.png", "2-header.png"])
+def test_too_many_pixels_are_refused_by_the_header(file, batch):
+    line = next(line for line in batch.stderr.splitlines() if file.split("-")[1] in line)
+    assert "more than 100,000,000 pixels" in line
 
 
 @accepted
@@ -197,6 +224,23 @@ def test_52_names_beyond_ascii(tmp_path, trained):
     assert {path.name for path in (tmp_path / "entknöchert").glob("*.png")} == {composed, "胸部 X線.png"}
 
 
+def test_53_links_in_a_circle_and_out_of_the_folder(tmp_path, trained):
+    folder, outside = tmp_path / "in", tmp_path / "elsewhere"
+    for place in (folder, outside):
+        place.mkdir()
+        write(place / "good.png", GREY)
+    for name, target in (("secret.png", outside / "good.png"), ("circle.png", "circle.png"), ("again", "."), ("away", outside)):
+        (folder / name).symlink_to(target)
+    done = run(*COMMAND, "suppress", folder, "--out", tmp_path / "out", "--weights", trained, status=1)
+    assert "secret.png: is a link that leads out of its folder" in done.stderr
+    assert "circle.png: cannot be read" in done.stderr and "Traceback" not in done.stderr
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.png"]
+    for side in ("source", "target"): shutil.copytree(folder, tmp_path / "pairs" / side, symlinks=True)
+    report = find_pairs(tmp_path / "pairs")
+    assert [pair.source.name for pair in report.pairs] == ["good.png"]
+    assert {"secret.png"} == {problem.path.name for problem in report.problems if problem.kind == "link"}
+
+
 def test_55_two_films_with_one_output_name(tmp_path, trained):
     (tmp_path / "in").mkdir()
     for name in ("a.png", "a.jpg", "b.png"): write(tmp_path / "in" / name, GREY)
@@ -251,3 +295,21 @@ def test_63_one_patient_in_training_and_validation(tmp_path):
     with pytest.raises(Leak, match="JPCLN001"): split_by_case(find_pairs(tmp_path).pairs)
     done = run(*COMMAND, "train", "--data", tmp_path, "--out", tmp_path / "run", status=1)
     assert "JPCLN001" in done.stderr and not (tmp_path / "run/generator.weights.h5").exists()
+
+
+# The page that lists all cases
+
+PAGE = nbformat.read(NBS / "bad_inputs.ipynb", 4)
+ROWS = re.findall(r"^\| (\d+) \|.*\| `(test_\w+\.py)`(?: `(\w+)`)? \|$", "\n".join(cell.source for cell in PAGE.cells), re.M)
+
+
+def test_the_page_lists_every_case_once():
+    assert [int(number) for number, *_ in ROWS] == list(range(1, 76))
+
+
+@pytest.mark.parametrize("file", sorted({file for _, file, _ in ROWS}))
+def test_every_test_that_the_page_names_exists(file):
+    listed = python("-m", "pytest", "--collect-only", "-q", ROOT / "tests" / file, cwd=ROOT).stdout
+    for number, _, test in (row for row in ROWS if row[1] == file):
+        carry_it = [line for line in listed.splitlines() if re.search(rf"(?<!\d){number}(?!\d)", line.partition("::")[2]) and test in line]
+        assert carry_it, f"no test in {file} carries {number} and is called {test or 'anything'}"

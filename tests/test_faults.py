@@ -1,0 +1,409 @@
+"""The machine fails: full disks, killed processes, a Drive that does not answer, a loss that breaks. Numbers as in the list of faults.
+
+KILLS=25 pytest tests/test_faults.py -k killed_at_any_moment   kills a training 25 times, not 5."""
+import errno, hashlib, json, multiprocessing, os, random, shutil, signal, subprocess, sys, time
+from dataclasses import replace
+from pathlib import Path
+
+import cv2, h5py, numpy as np, pytest
+from PIL import Image
+from project import COMMAND, python, run
+from test_processes import weights
+
+import bss_gan.data
+from bss_gan.core import BadInput
+from bss_gan.data import BadFolder, find_pairs, mirror, split_by_case
+from bss_gan.testing import load_suppressor, suppress_files
+
+KILLS = int(os.environ.get("KILLS", 5))
+
+
+def write_films(folder, n, side=160):
+    "Grey noise: nothing packs worse, so a file is as large as it can be."
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(n):
+        noise = np.random.default_rng(number).integers(0, 65536, (side, side), np.uint16)
+        assert cv2.imwrite(str(folder / f"{number:03}.png"), noise)
+    return folder
+
+
+def whole_files(folder):
+    "Opens every file of a folder that is not hidden, and gives their names; what is half written cannot be opened."
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and "checkpoints" not in path.parts and path.name[0] != ".")
+    for path in files:
+        if path.suffix == ".png": Image.open(path).load()
+        if path.suffix == ".json": json.loads(path.read_text())
+        if path.suffix == ".h5": weights_of(path)
+    return [path.name for path in files]
+
+
+def weights_of(path):
+    with h5py.File(path) as file: file.visititems(lambda name, item: item[()] if isinstance(item, h5py.Dataset) else None)
+
+
+# A full disk
+
+class SmallDisk:
+    "A disk in memory that holds only so many bytes."
+    as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+
+    def __init__(self, path):
+        self.path = path
+
+    def set_size(self, size, how="remount,"):
+        "Gives the disk another size; False if this machine allows no such thing."
+        command = [*self.as_root, "mount", "-t", "tmpfs", "-o", f"{how}size={size},mode=777", "tmpfs", self.path]
+        return subprocess.run(list(map(str, command)), capture_output=True).returncode == 0
+
+    def close(self):
+        run(*self.as_root, "umount", "--lazy", self.path)
+
+
+@pytest.fixture
+def disk(tmp_path):
+    (tmp_path / "disk").mkdir()
+    disk = SmallDisk(tmp_path / "disk")
+    if not disk.set_size("1m", how=""): pytest.skip("a small disk can be mounted by root only")
+    yield disk
+    disk.close()
+
+
+def test_59_disk_full_while_films_are_suppressed(disk, trained, tmp_path):
+    films = write_films(tmp_path / "in", 40)  # 2 MB
+    suppress = [*COMMAND, "suppress", films, "--out", disk.path / "out", "--weights", trained]
+    done = run(*suppress, status=1)
+    assert "No space left on device" in done.stderr and "Make room" in done.stderr and "Traceback" not in done.stderr
+    first = whole_files(disk.path)
+    assert 0 < len(first) < 40
+    assert [path.name for path in (disk.path / "out").iterdir() if path.name.startswith(".")] == []
+    disk.set_size("10m")
+    run(*suppress)
+    assert len(whole_files(disk.path)) == 40
+
+
+@pytest.mark.parametrize("share, kept", [(0.1, 0), (0.75, 1)], ids=["in_the_first_epoch", "in_the_second_checkpoint"])
+def test_59_disk_full_while_training(share, kept, disk, pairs, trained):
+    disk.set_size(int(share * sum(path.stat().st_blocks * 512 for path in trained.rglob("*"))))
+    train = [*COMMAND, "train", "--data", pairs, "--out", disk.path / "run", "--preset", "seed", "--epochs", "3"]
+    resume = ["--resume"] * bool(kept)
+    done = run(*train, status=1)
+    assert f"{disk.path / 'run'}: cannot be written" in done.stderr and "Make room" in done.stderr and "Traceback" not in done.stderr
+    assert ("--resume: 1 epochs are kept" in done.stderr) == ((disk.path / "run/checkpoints/checkpoint").exists()) == bool(kept)
+    whole_files(disk.path)
+    disk.set_size("1g")
+    run(*train, *resume)
+    resumed, uninterrupted = weights(disk.path / "run"), weights(trained)
+    assert [name for name in uninterrupted if not np.array_equal(resumed[name], uninterrupted[name])] == []
+
+
+# A killed process
+
+@pytest.mark.parametrize("turn", range(3))
+def test_60_killed_while_a_film_is_written(turn, trained, tmp_path):
+    films, out = write_films(tmp_path / "in", 12, side=1500), tmp_path / "out"
+    out.mkdir()
+    suppress = list(map(str, [*COMMAND, "suppress", films, "--out", out, "--weights", trained]))
+    process = subprocess.Popen(suppress, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while len(os.listdir(out)) <= turn: assert process.poll() is None  # a file has been opened, and holds next to nothing
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert len(whole_files(out)) < 12
+    run(*suppress)
+    assert whole_files(out) == whole_files(films)
+
+
+# A Drive that does not answer
+
+class Drive:
+    "Makes an action fail so many times with an error of the operating system, wherever a path ends like this."
+
+    def __init__(self, action, name, times, code):
+        self.action, self.name, self.left, self.code = action, name, times, code
+
+    def __call__(self, *args, **options):
+        path = next((str(arg) for arg in args if str(arg).endswith(self.name)), None)
+        if path and self.left > 0:
+            self.left -= 1
+            raise OSError(self.code, os.strerror(self.code), path)
+        return self.action(*args, **options)
+
+
+@pytest.fixture
+def fail(monkeypatch):
+    "A function that replaces an action by one that fails; nobody waits before another try."
+    monkeypatch.setattr(bss_gan.data, "_RETRIES", (0, 0, 0))
+
+    def fail(owner, action, name, times, code):
+        drive = Drive(getattr(owner, action), name, times, code)
+        monkeypatch.setattr(owner, action, lambda *args, **options: drive(*args, **options))
+
+    return fail
+
+
+lost = pytest.mark.parametrize("code", [errno.ENOTCONN, errno.EIO], ids=["ENOTCONN", "EIO"])
+
+
+@lost
+def test_61_the_rest_of_a_batch_is_done(code, fail, trained, tmp_path):
+    films, suppressor = write_films(tmp_path / "in", 4), load_suppressor(trained)
+    fail(os, "listdir", "in", 3, code)
+    fail(Path, "read_bytes", "000.png", 3, code)
+    fail(Path, "read_bytes", "001.png", 4, code)
+    fail(os, "replace", "out/002.png", 3, code)
+    results = suppress_files([films], tmp_path / "out", suppressor, workers=1)
+    assert [result.ok for result in results] == [True, False, True, True]
+    assert os.strerror(code) in results[1].message and "001.png" in results[1].message
+    assert sorted(os.listdir(tmp_path / "out")) == ["000.png", "002.png", "003.png"] == whole_files(tmp_path / "out")
+
+
+@lost
+def test_61_pairs_are_looked_for_again(code, fail, tmp_path):
+    for side in ("source", "target"): write_films(tmp_path / side, 2)
+    fail(bss_gan.data, "_header_size", "source/000.png", 3, code)
+    assert {pair.source.name for pair in find_pairs(tmp_path).pairs} == {"000.png", "001.png"}
+    fail(bss_gan.data, "_header_size", "source/000.png", 4, code)
+    with pytest.raises(BadFolder, match="Mount the Drive again"): find_pairs(tmp_path)
+
+
+def test_61_what_another_try_cannot_mend_is_told_at_once(fail, trained, tmp_path):
+    films = write_films(tmp_path / "in", 1)
+    fail(Path, "read_bytes", "000.png", 1, errno.EACCES)
+    result, = suppress_files([films], tmp_path / "out", load_suppressor(trained))
+    assert "000.png: cannot be read (Permission denied)" in result.message
+
+
+@lost
+def test_61_results_that_cannot_be_written_stop_the_batch(code, fail, trained, tmp_path):
+    films, suppressor = write_films(tmp_path / "in", 4), load_suppressor(trained)
+    fail(os, "replace", "out/001.png", 4, code)
+    with pytest.raises(BadInput, match="001.png: cannot be written"): suppress_files([films], tmp_path / "out", suppressor, workers=1)
+    assert "001.png" not in os.listdir(tmp_path / "out") and "000.png" in whole_files(tmp_path / "out")
+
+
+LOST_FILM = """
+import errno, os, sys
+from pathlib import Path
+import bss_gan.data
+from bss_gan.cli import main
+bss_gan.data._RETRIES = (0, 0, 0)
+read = Path.read_bytes
+
+def unless_lost(path):
+    if path.name == "001.png": raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN), str(path))
+    return read(path)
+
+Path.read_bytes = unless_lost
+main(sys.argv[1:])
+"""
+
+
+def test_61_the_command_names_the_film(trained, tmp_path):
+    films = write_films(tmp_path / "in", 3)
+    done = python("-c", LOST_FILM, "suppress", films, "--out", tmp_path / "out", "--weights", trained, status=1)
+    assert "001.png: cannot be read (Transport endpoint is not connected)" in done.stderr and "Traceback" not in done.stderr
+    assert whole_files(tmp_path / "out") == ["000.png", "002.png"]
+
+
+# Once more
+
+def test_62_a_second_mirror_copies_nothing(tmp_path, monkeypatch):
+    films = write_films(tmp_path / "drive", 3)
+    mirror(films, tmp_path / "local", progress=False)
+    copied = []
+    monkeypatch.setattr(shutil, "copy2", lambda source, target: copied.append(source))
+    mirror(films, tmp_path / "local", progress=False)
+    assert copied == [] and len(whole_files(tmp_path / "local")) == 3
+
+
+def test_62_a_second_suppress_writes_the_same_bytes(trained, tmp_path):
+    films = write_films(tmp_path / "in", 3)
+    suppress = [*COMMAND, "suppress", films, "--out", tmp_path / "out", "--weights", trained]
+    run(*suppress)
+    first = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    run(*suppress)
+    assert first == {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+
+# Training
+
+def train_little(data, folder, epochs, resume):
+    "A training of everything that there is to resume: both optimisers, a falling rate, windows, and a running mean."
+    import bss_gan.training
+    from bss_gan.core import ModelConfig
+    bss_gan.training.fastest_policy = lambda: "float32"
+    model = ModelConfig(size=32, base=2, levels=2, convs=1, conditional=True, d_base=2, d_levels=1)
+    config = replace(bss_gan.training.TRAIN_PRESETS["residual"], model=model, epochs=epochs, crop=24, crops=2, average=0.9, nodules=0.5)
+    split = split_by_case(find_pairs(data).pairs, 0.1, 0.1)
+    bss_gan.training.train(split, Path(folder), config, resume, "none")
+
+
+def bits(folder):
+    "A checksum of each thing that a run leaves: networks, optimisers, running mean, history without its seconds."
+    import tensorflow as tf
+    from bss_gan.training import read_history
+    arrays = {" ".join(name): array for name, array in weights(folder).items()}
+    reader = tf.train.load_checkpoint(str(folder / "checkpoints"))
+    arrays |= {name: reader.get_tensor(name) for name in reader.get_variable_to_dtype_map() if name != "_CHECKPOINTABLE_OBJECT_GRAPH"}
+    for row in read_history(folder): arrays |= {f"epoch {row['epoch']} {name}": value for name, value in row.items() if name != "seconds"}
+    return {name: hashlib.sha256(np.asarray(array).tobytes()).hexdigest() for name, array in arrays.items()}
+
+
+@pytest.fixture(scope="module")
+def little(tmp_path_factory):
+    "Pairs of films of 32 x 32 pixels."
+    from bss_gan.simulation import write_pairs
+    folder = tmp_path_factory.mktemp("little")
+    write_pairs(folder, n=10, size=32)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fork():
+    "A function that starts a training in a process of its own, forked from one that has TensorFlow in memory but has not used it."
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["bss_gan.training", "test_faults"])
+
+    def fork(*arguments):
+        process = server.Process(target=train_little, args=arguments)
+        process.start()
+        return process
+
+    first = server.Process(target=time.sleep, args=(0,))
+    first.start()
+    first.join()  # from now on nobody waits for TensorFlow
+    return fork
+
+
+def epochs_of(folder):
+    "How many epochs the history of a run holds."
+    history = folder / "history.csv"
+    return len(history.read_text().splitlines()) - 1 if history.exists() else 0
+
+
+def test_72_training_killed_at_any_moment_ends_with_the_same_bits(fork, little, tmp_path):
+    whole, killed, epochs = tmp_path / "whole", tmp_path / "killed", 2 * KILLS + 4
+    begun = time.monotonic()
+    process = fork(little, whole, epochs, False)
+    while not epochs_of(whole): time.sleep(0.01)
+    first = time.monotonic() - begun  # from nothing to the end of the first epoch
+    process.join()
+    epoch = (time.monotonic() - begun - first) / (epochs - 1)
+    reached = []
+    for turn in range(KILLS):
+        process, before = fork(little, killed, epochs, (killed / "checkpoints/checkpoint").exists()), epochs_of(killed)
+        if turn % 2:  # while the second epoch since the start is trained and written, else while the first one is
+            while epochs_of(killed) == before:
+                assert process.is_alive(), f"training has ended after {reached}"
+                time.sleep(0.01)
+        process.join(random.uniform(0, epoch if turn % 2 else first))
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, f"training has ended after {reached}"
+        if killed.exists(): whole_files(killed)
+        reached.append(epochs_of(killed))
+    process = fork(little, killed, epochs, (killed / "checkpoints/checkpoint").exists())
+    process.join()
+    print(f"killed {KILLS} times; epochs in the history then: {reached}")
+    wanted, found = bits(whole), bits(killed)
+    assert [name for name in {*wanted, *found} if wanted.get(name) != found.get(name)] == [], reached
+    for part in ("generator", "discriminator", "g_optimizer/_iterations", "d_optimizer/_iterations", "averaged", f"epoch {epochs}"):
+        assert any(part in name for name in wanted), part
+
+
+@pytest.fixture
+def copied(trained, tmp_path):
+    "A copy of a finished run, and the command that would go on with it."
+    shutil.copytree(trained, tmp_path / "run")
+
+    def resume(data, *options, status=1):
+        return run(*COMMAND, "train", "--data", data, "--out", tmp_path / "run", "--epochs", "3", "--resume", *options, status=status)
+
+    return tmp_path / "run", resume
+
+
+@pytest.mark.parametrize("options, named", [(("--batch", "2"), "batch was 4, now 2"), (("--learning-rate", "0.5"), "learning_rate was 0.001, now 0.5")])
+def test_73_resume_with_other_settings(options, named, copied, pairs):
+    folder, resume = copied
+    before = bits(folder)
+    done = resume(pairs, *options)
+    assert named in done.stderr and "config.json" in done.stderr and "Traceback" not in done.stderr
+    assert bits(folder) == before
+
+
+def test_73_resume_with_other_data(copied, pairs, tmp_path):
+    folder, resume = copied
+    before = bits(folder)
+    for side in ("source", "target"):
+        shutil.copytree(pairs / side, tmp_path / "other" / side)
+        shutil.move(tmp_path / "other" / side / "sim_3.png", tmp_path / "other" / side / "somebody_else.png")
+    done = resume(tmp_path / "other")
+    assert "split.json" in done.stderr and "started differently" in done.stderr and "Traceback" not in done.stderr
+    assert "somebody_else" in done.stderr or "sim_3" in done.stderr
+    assert bits(folder) == before
+
+
+@pytest.mark.parametrize("file, text", [("config.json", ""), ("config.json", "[1]"), ("split.json", "{"), ("split.json", "[1]"), ("split.json", "[" * 100_000)],
+                         ids=["config-empty", "config-list", "split-cut", "split-list", "split-deep"])
+def test_73_resume_with_a_damaged_file(file, text, copied, pairs):
+    folder, resume = copied
+    (folder / file).write_text(text)
+    done = resume(pairs)
+    assert str(folder / file) in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
+BROKEN_FILMS = """
+import sys
+import tensorflow as tf
+import bss_gan.training
+from bss_gan.cli import main
+make = bss_gan.training.make_dataset
+
+def with_a_hole(xray, soft, batch, seed, epoch, *args, **options):  # NaN in the second batch of the second epoch
+    data = make(xray, soft, batch, seed, epoch, *args, **options)
+    return data.enumerate().map(lambda i, films: (tf.where((epoch == 1) & (i == 1), float("nan"), films[0]), films[1]))
+
+bss_gan.training.make_dataset = with_a_hole
+main(sys.argv[1:])
+"""
+
+
+def test_74_loss_turns_nan(pairs, trained, tmp_path):
+    train = ["train", "--data", pairs, "--out", tmp_path / "run", "--preset", "seed", "--epochs", "3"]
+    done = python("-c", BROKEN_FILMS, *train, status=1)
+    assert "epoch 2, batch 2" in done.stderr and "after epoch 1" in done.stderr and "Traceback" not in done.stderr, done.stderr
+    assert all(np.isfinite(array).all() for array in weights(tmp_path / "run").values())
+    run(*COMMAND, *train, "--resume")
+    resumed, uninterrupted = weights(tmp_path / "run"), weights(trained)
+    assert [name for name in uninterrupted if not np.array_equal(resumed[name], uninterrupted[name])] == []
+
+
+def lose_all(checkpoints):
+    shutil.rmtree(checkpoints)
+    checkpoints.mkdir()
+
+
+def lose_the_list(checkpoints):
+    (checkpoints / "checkpoint").write_text("")
+
+
+def name_nothing(checkpoints):
+    (checkpoints / "checkpoint").write_text('model_checkpoint_path: "ckpt-9"')
+
+
+def lose_the_values(checkpoints):
+    for path in checkpoints.glob("ckpt-*"): path.unlink()
+
+
+def cut_the_values(checkpoints):
+    for path in checkpoints.glob("ckpt-*.data*"): path.write_bytes(path.read_bytes()[:1000])
+
+
+@pytest.mark.parametrize("damage", [lose_all, lose_the_list, name_nothing, lose_the_values, cut_the_values], ids=lambda damage: damage.__name__)
+def test_75_no_checkpoint_to_resume_from(damage, copied, pairs):
+    folder, resume = copied
+    damage(folder / "checkpoints")
+    before = weights(folder)
+    done = resume(pairs)
+    assert "checkpoint" in done.stderr and str(folder) in done.stderr and "Traceback" not in done.stderr, done.stderr
+    assert "epoch 1/3" not in done.stdout
+    assert all(np.array_equal(array, before[name]) for name, array in weights(folder).items())

@@ -1,0 +1,29 @@
+"""Files broken at random come back as `BadInput`, never as another error, a crash, a long wait or a full memory. tests/fuzz/run.py looks longer."""
+import pytest
+from project import ROOT, python
+
+BREAK = """
+import faulthandler, random, resource, sys, tempfile, time
+sys.path.insert(0, sys.argv[1])
+from readers import READERS, mutate, read
+reader, draw, slowest = READERS[sys.argv[2]](tempfile.mkdtemp()), random.Random(7), 0
+for seed in reader.seeds: read(reader, seed)
+begun = time.monotonic()
+n = accepted = 0
+while time.monotonic() - begun < 6:
+    data = mutate(draw.choice(reader.seeds), draw)
+    faulthandler.dump_traceback_later(10, exit=True)  # a file that takes longer ends this process, with the line where it hangs
+    try: accepted += read(reader, data)
+    except BaseException:
+        print("broken by", data, file=sys.stderr)
+        raise
+    n += 1
+faulthandler.cancel_dump_traceback_later()
+print(n, accepted, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.parametrize("reader", ["film", "weights", "plan"])
+def test_broken_files_are_refused(reader):
+    tried, accepted, megabytes = map(int, python("-c", BREAK, ROOT / "tests/fuzz", reader).stdout.split())
+    assert tried > 100 and 0 < accepted < tried and megabytes < 1000
