@@ -68,11 +68,13 @@ _MAX_PIXELS = 100_000_000
 _MIN_SIDE = 32
 
 # %% ../nbs/00_core.ipynb #9adfba38
-def _check_header(image, path):
+def _check_header(image, path, length):
     "Raises `BadImage` for what can be told before decoding: size, frames, mode."
     width, height = image.size
     if width * height > _MAX_PIXELS:
         raise BadImage(f"{path}: has more than {_MAX_PIXELS:,} pixels ({width} x {height}). Reduce the image first.")
+    if width * height > 1000 * length:  # no film packs that well; decoders fill what is missing with grey, and the memory with it
+        raise BadImage(f"{path}: is damaged ({width} x {height} pixels in {length} bytes). Copy it again.")
     if min(width, height) < _MIN_SIDE:
         raise BadImage(f"{path}: {width} x {height} pixels are too few. A chest film has at least {_MIN_SIDE} on each side.")
     if getattr(image, "n_frames", 1) > 1:
@@ -97,7 +99,7 @@ def _decode(path):
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             Image.open(BytesIO(data)).verify()  # checksums
             image = Image.open(BytesIO(data))
-            _check_header(image, path)
+            _check_header(image, path, len(data))
             upright = ImageOps.exif_transpose(image)  # decodes, and turns as the EXIF tag says
     except BadInput:
         raise

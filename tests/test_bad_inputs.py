@@ -38,6 +38,13 @@ def png(path, side, bits, rows):
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b""))
 
 
+def lie(path):
+    "A JPEG of 64 x 64 pixels whose header says 9,000 x 9,000; the decoder would fill up the rest."
+    data = bytearray(cv2.imencode(".jpg", GREY[:64, :64])[1])
+    struct.pack_into(">HH", data, data.index(b"\xff\xc0") + 5, 9000, 9000)
+    path.write_bytes(data)
+
+
 def flipped(data, at):
     "The file with one bit turned over, at this share of its length."
     position = int(at * len(data))
@@ -55,6 +62,7 @@ REFUSED = [
     (1, "bomb.png", lambda path: png(path, 40_000, 1, 40_000)),
     (2, "huge.png", lambda path: png(path, 12_000, 8, 12_000)),
     (2, "header.png", lambda path: png(path, 12_000, 8, 1)),  # what is refused without a look at the pixels needs none
+    (2, "lie.jpg", lie),
     (3, "empty.png", lambda path: path.write_bytes(b"")),
     (4, "truncated.png", lambda path: path.write_bytes(PNG[:len(PNG) // 2])),
     (5, "cut.jpg", lambda path: path.write_bytes(JPEG[:len(JPEG) // 2])),
