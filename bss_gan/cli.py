@@ -9,8 +9,10 @@ __all__ = ['main', 'Demo', 'open_demo', 'demo_split', 'demo_train', 'demo_suppre
 import json
 import os
 import sys
+import time
 from base64 import b64encode
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from html import escape
 from io import BytesIO
 from pathlib import Path
@@ -207,9 +209,27 @@ def _train(data, simulated, start, out, preset, resume, **wishes):
     if is_chief(strategy): _say_result(out, split)
 
 # %% ../nbs/11_cli.ipynb #c91ee960
+def _for_dicom(films, weights):
+    "What `suppress_files` needs if there are films in DICOM: how one is done, and path -> why it is left out; and which copies are no error."
+    from bss_gan.core import find_images, is_dicom
+    found = [film for path in films for film in (find_images(path)[0] if path.is_dir() else [path]) if is_dicom(film)]
+    if not found: return {}, {}
+    from bss_gan.dicom import find_duplicates, name_weights, suppress_dicom
+    copies, refused = find_duplicates(found)
+    return {"dicom": partial(suppress_dicom, weights=name_weights(weights)), "leave_out": copies | refused}, copies
+
+
+def _read(path, polarity):
+    "A film, in DICOM or as an image."
+    from bss_gan.core import is_dicom, read_film
+    if not is_dicom(path): return read_film(path, polarity)
+    from bss_gan.dicom import read_dicom
+    return read_dicom(path)
+
+
 @main.command("suppress", short_help="Suppress bone in films.")
 @click.argument("films", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE_OR_DIR...")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results, <name>.png each.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results, <name>.png, or <name>.dcm for DICOM.")
 @click.option("--weights", default="chest-v1", show_default=True, metavar="NAME|RUN", help="Shipped weights, or a run folder.")
 @click.option("--pictures", type=click.Path(path_type=Path), help="Folder for a picture of each: before, after, bone layer, doubt.")
 def _suppress(films, out, weights, pictures):
@@ -219,17 +239,19 @@ def _suppress(films, out, weights, pictures):
     from tqdm import tqdm
     from bss_gan.core import atomic_path
     from bss_gan.testing import draw_result, load_suppressor, suppress_files
+    hospital, copies = _for_dicom(films, weights)
     count, suppressor = _counter("suppressing"), load_suppressor(weights, many=len(films) > 1 or films[0].is_dir())
 
     def say(result, done, total):
         if result.ok: tqdm.write(str(result))
         if result.ok and pictures:
-            with atomic_path(pictures / result.target.name) as part: draw_result(result, suppressor).savefig(part)
+            with atomic_path(pictures / f"{result.target.stem}.png") as part: draw_result(result, suppressor, _read).savefig(part)
         count(done, total)
 
-    results = suppress_files(films, out, suppressor, progress=say)
-    failed = [result for result in results if not result.ok]
-    click.echo(f"{len(results) - len(failed)} done, in {out}; {len(failed)} failed.")
+    results = suppress_files(films, out, suppressor, progress=say, **hospital)
+    failed = [result for result in results if not result.ok and result.source not in copies]
+    for copy in copies.values(): click.echo(f"left out: {copy}")
+    click.echo(f"{sum(result.ok for result in results)} done, in {out}; {len(failed)} failed.")
     if failed: raise click.ClickException("\n".join(["these films failed:", *(f"  {result}" for result in failed)]))
 
 # %% ../nbs/11_cli.ipynb #4d279271
@@ -301,6 +323,36 @@ def _benchmark(data, given, weights, trained_on, size, out, json_file):
     if json_file: write_report(json_file, report)
     if out: click.echo(f"{out} holds {', '.join(path.name for path in write_benchmark(out, report, found.pairs, peers, weights))}.")
     if report["problems"]: raise click.ClickException("\n".join(["these films could not be compared:", *report["problems"]]))
+
+# %% ../nbs/11_cli.ipynb #707f093a
+def _archive_progress():
+    "A function that shows the counts of an archive: one line that redraws itself on a terminal, else a line a minute."
+    from bss_gan.archive import progress_line
+    bar, last = _show() == "bar", [float("-inf")]
+
+    def show(counts):
+        if counts["waiting"] and time.monotonic() < last[0] + (0.5 if bar else 60): return
+        last[0] = time.monotonic()
+        click.echo(f"\r\033[K{progress_line(counts)}" if bar else progress_line(counts), err=True, nl=not (bar and counts["waiting"]))
+
+    return show
+
+
+@main.command("archive", short_help="Suppress bone in a tree of films of any size.")
+@click.option("--in", "source", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder with films and folders; never written to.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder for the same tree of results, and manifest.jsonl.")
+@click.option("--weights", default="chest-v1", show_default=True, metavar="NAME|RUN", help="Shipped weights, or a run folder.")
+@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="Processes here, or actors on a cluster.")
+@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one for each core]")
+def _archive(source, out, weights, engine, workers):
+    "Suppress bone in a tree of films; killed or stopped at any moment, the same line goes on where it was."
+    from bss_gan.archive import archive
+    try:
+        counts = archive(source, out, weights, engine, workers, _archive_progress())
+    except KeyboardInterrupt as error:
+        raise click.ClickException("Stopped. What is done stays; the same line goes on from here.") from error
+    click.echo("{files} files: {done} done, {quarantined} quarantined, {skipped} skipped; {now} looked at now.".format(**counts))
+    if counts["quarantined"]: raise click.ClickException(f"{counts['quarantined']} in quarantine; the reasons are in {out / 'manifest.jsonl'}.")
 
 # %% ../nbs/11_cli.ipynb #5818344d
 @main.command("export")

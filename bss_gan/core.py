@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['IMAGE_SUFFIXES', 'BadInput', 'BadImage', 'Film', 'example_film', 'looks_bone_dark', 'read_film', 'atomic_path',
-           'write_film', 'write_json', 'find_images', 'resize', 'set_seed', 'ModelConfig', 'save_network', 'show_films']
+           'write_film', 'write_json', 'is_dicom', 'find_images', 'resize', 'set_seed', 'ModelConfig', 'save_network',
+           'show_films']
 
 # %% ../nbs/00_core.ipynb #f9647a1e
 import hashlib
@@ -189,6 +190,18 @@ def write_json(
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm"}
 
 
+def is_dicom(
+    path: Path,   # a file
+) -> bool:        # by its ending; with an ending that says nothing, by the letters DICM behind 128 bytes
+    "Whether a film is to be read as DICOM, whose files often have no ending; the contents of a disc (DICOMDIR) are no film."
+    if path.name.upper() == "DICOMDIR": return False
+    if path.suffix.lower() in IMAGE_SUFFIXES: return path.suffix.lower() == ".dcm"
+    try:
+        with open(path, "rb") as file: return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
 def find_images(
     folder: str | os.PathLike,                # a folder; its sub-folders are not searched
 ) -> tuple[list[Path], list[Path]]:           # image files and ignored entries, both sorted by name
@@ -199,7 +212,7 @@ def find_images(
     except OSError as error:
         raise BadInput(f"{folder}: cannot be listed ({error.strerror}). Check the name of the folder.") from error
     inside = [p for p in entries if not p.is_symlink() or os.path.dirname(os.path.realpath(p)) == os.path.realpath(root)]
-    images = [p for p in inside if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")]
+    images = [p for p in inside if (p.suffix.lower() in IMAGE_SUFFIXES or is_dicom(p)) and not p.name.startswith(".")]
     return images, sorted(set(entries) - set(images))
 
 # %% ../nbs/00_core.ipynb #aa132a5c

@@ -323,6 +323,7 @@ def _import_openvino():
     "OpenVINO, without the package with which it reports its use to its makers."
     sys.modules.setdefault("openvino_telemetry", None)  # an import of it fails, as if it were not installed
     import openvino
+    openvino.Tensor(np.zeros(1, np.float32)).data  # two threads that both do this first would wait for each other for ever
     return openvino
 
 # %% ../nbs/07_export.ipynb #22abb645

@@ -95,3 +95,20 @@ def test_memory_does_not_grow_over_epochs(tmp_path):
     resident = list(map(int, python("-c", MEMORY, tmp_path).stdout.split()))
     films = 30 * 2 * 256**2 * 4  # bytes: what an epoch would leave behind if it kept a copy
     assert len(resident) == 10 and resident[9] - resident[3] < 6 * films / 2, resident
+
+
+TOGETHER = """
+import os, sys, threading
+import numpy as np
+from bss_gan.export import find_weights, openvino_function
+run, film, ready = openvino_function(find_weights("seed").generator, many=True), np.zeros((1, 32, 32, 1), np.float32), threading.Barrier(24)
+sys.setswitchinterval(1e-6)
+threads = [threading.Thread(target=lambda: (ready.wait(), run(film))) for _ in range(24)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_threads_that_begin_together_do_not_wait_for_each_other_for_ever(turn):
+    python("-c", TOGETHER, timeout=60)

@@ -12,7 +12,7 @@ TOP_LEVEL = {"README.md", "settings.ini", "nbs", "bss_gan", "tests", ".github", 
              "CONTRIBUTING.md", ".ci", ".gitignore", ".gitattributes", ".git"}
 HAND_WRITTEN = {"__init__.py", "__main__.py"}
 LIGHT = ["bss_gan", "bss_gan.core", "bss_gan.data", "bss_gan.simulation", "bss_gan.metrics", "bss_gan.export",
-         "bss_gan.testing", "bss_gan.cli"]
+         "bss_gan.testing", "bss_gan.dicom", "bss_gan.archive", "bss_gan.cli"]
 every_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=name)
 
 

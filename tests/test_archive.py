@@ -1,0 +1,383 @@
+"""A tree of films, killed at any moment, ends as if nothing had happened; dead workers and full disks cost a retry and nothing else.
+
+`python tests/test_archive.py 20000` does as many small films and prints how much memory that took: some minutes."""
+import hashlib, json, multiprocessing, os, random, shutil, signal, subprocess, sys, tempfile, time
+from pathlib import Path
+
+import cv2, numpy as np, pytest
+from project import python
+
+from bss_gan.archive import archive
+from bss_gan.core import BadInput, example_film
+
+SAVE = """
+import sys
+from bss_gan.core import save_network, set_seed
+from bss_gan.model import ModelConfig, build_discriminator, build_generator
+set_seed(3)
+config = ModelConfig(size=32, base=2, levels=2, d_base=2, d_levels=2)
+for name, build in (("generator", build_generator), ("discriminator", build_discriminator)):
+    save_network(build(config), config, f"{sys.argv[1]}/{name}")
+"""
+
+RUN = """
+import json, sys
+from bss_gan.archive import archive
+if __name__ == "__main__":
+    source, out, weights = sys.argv[1:]
+    print(json.dumps(archive(source, out, weights, workers=2, progress=lambda counts: print(json.dumps(counts), flush=True))))
+"""
+
+
+def write_films(folder, number, seed=0):
+    "Small films, all different, forty to a folder."
+    grey, rng = cv2.imread(str(example_film()), cv2.IMREAD_UNCHANGED), np.random.default_rng(seed)
+    for film in range(number):
+        path = folder / f"{film // 400:02}" / f"Station {film // 40 % 10}" / f"{film % 40}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        small = cv2.resize(grey, (64, 64), interpolation=cv2.INTER_AREA)
+        assert cv2.imwrite(str(path), cv2.add(small, rng.integers(0, 9, small.shape, np.uint8)))
+
+
+def run_folder(folder):
+    "The run folder of a network so small that it takes no time; what it does to a film does not matter here."
+    folder.mkdir()
+    python("-c", SAVE, folder)
+    return folder
+
+
+FILES, DONE, QUARANTINED, SKIPPED = 127, 120, 4, 3
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return run_folder(tmp_path_factory.mktemp("weights") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory):
+    "Films, and what else lies in an archive: 4 files for quarantine, 3 to skip."
+    folder = tmp_path_factory.mktemp("archive") / "Röntgen films"
+    write_films(folder, DONE)
+    deep = folder / "00/Station 0"
+    (deep / "empty.png").write_bytes(b"")
+    (deep / "cut.png").write_bytes((deep / "3.png").read_bytes()[:900])
+    (deep / "letter.jpg").write_text("Dear colleague,")
+    assert cv2.imwrite(str(deep / "3.bmp"), cv2.imread(str(deep / "7.png")))  # its result would have the name 3.png, too
+    (deep / ".DS_Store").write_bytes(b"\0")
+    (deep / "notes.txt").write_text("none")
+    (deep / "loop").symlink_to(folder)
+    return folder
+
+
+def contents(folder):
+    "Bytes of every file below a folder, but for hidden ones and the list."
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*")
+            if path.is_file() and not path.is_symlink() and path.name != ".manifest.lock" and path.name != "manifest.jsonl"}
+
+
+def times(folder):
+    "Time and number of every entry below a folder, folders included."
+    return {str(path): (path.lstat().st_mtime_ns, path.lstat().st_ino) for path in folder.rglob("*") if path.name != ".manifest.lock"}
+
+
+def manifest(out):
+    "Path -> last line of the list; every line must be whole."
+    return {row["path"]: row for row in map(json.loads, (out / "manifest.jsonl").read_text(encoding="utf-8").splitlines())}
+
+
+def check_complete(out, counts, **other):
+    expected = {"files": FILES, "done": DONE, "quarantined": QUARANTINED, "skipped": SKIPPED, "waiting": 0} | other
+    assert {name: counts[name] for name in expected} == expected
+    rows = manifest(out)
+    assert len(rows) == counts["files"]
+    statuses = [row["status"] for row in rows.values()]
+    assert [statuses.count(status) for status in ("done", "quarantined", "skipped")] == [counts[s] for s in ("done", "quarantined", "skipped")]
+
+
+@pytest.fixture(scope="module")
+def whole(films, tiny, tmp_path_factory):
+    "The output of an uninterrupted run."
+    out, before = tmp_path_factory.mktemp("whole") / "out", (times(films), contents(films))
+    check_complete(out, archive(films, out, tiny, workers=2))
+    assert (times(films), contents(films)) == before, "the sources were touched"
+    return out
+
+
+def test_every_film_has_a_result_and_a_line(whole, films):
+    done = {path: row for path, row in manifest(whole).items() if row["status"] == "done"}
+    assert set(contents(whole)) == {str(Path(path).with_suffix(".png")) for path in done}
+    for path, row in done.items():
+        assert row["sha256_in"] == hashlib.sha256((films / path).read_bytes()).hexdigest()
+        assert row["sha256_out"] == hashlib.sha256((whole / Path(path).with_suffix(".png")).read_bytes()).hexdigest()
+        assert row["versions"]["bss_gan"] and row["seconds"] > 0 and row["model_sha256"]
+    reasons = {Path(path).name: row["reason"] for path, row in manifest(whole).items() if row["status"] == "quarantined"}
+    assert set(reasons) == {"empty.png", "cut.png", "letter.jpg", "3.png"} and "3.bmp" in reasons["3.png"]
+
+
+def test_a_second_run_does_nothing(whole, films, tiny):
+    before = times(whole), (whole / "manifest.jsonl").read_bytes()
+    counts = archive(films, whole, tiny)
+    assert counts["now"] == 0
+    check_complete(whole, counts)
+    assert (times(whole), (whole / "manifest.jsonl").read_bytes()) == before
+
+
+def alive(group):
+    "Processes of a process group that are not merely waiting to be buried."
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, its_group = status.read_text().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue
+        if int(its_group) == group and state != "Z": found.append(status.parent.name)
+    return found
+
+
+def kill_somewhere(command, rng, everything):
+    "Starts a run and kills it, on its first few films or before them; returns what it said, and whether it was over before."
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    said = [line for _, line in zip(range(rng.choice([0, 2, 3, 6])), process.stdout)]
+    time.sleep(rng.uniform(0, 0.006) if said else rng.uniform(0, 1))
+    over = process.poll() is not None
+    if not over: os.killpg(process.pid, signal.SIGKILL) if everything else process.kill()
+    process.wait()
+    deadline = time.monotonic() + 10
+    while alive(process.pid) and time.monotonic() < deadline: time.sleep(0.02)
+    if orphans := alive(process.pid): os.killpg(process.pid, signal.SIGKILL)
+    assert not orphans, "workers outlive the run that started them"
+    said += process.communicate()[0].splitlines()
+    return [line for line in said if line.endswith(("}", "}\n"))], over
+
+
+def test_killed_ten_times_it_ends_like_an_uninterrupted_run(films, tiny, whole, tmp_path):
+    seed = random.randrange(10**6)
+    rng, out, before = random.Random(seed), tmp_path / "out", (times(films), contents(films))
+    command = [sys.executable, "-c", RUN, str(films), str(out), str(tiny)]
+    kills, progress = 0, []
+    for attempt in range(10):
+        said, over = kill_somewhere(command, rng, everything=attempt % 2 == 0)
+        kills += not over
+        for line in said:
+            counts = json.loads(line)
+            assert sum(counts[name] for name in ("done", "quarantined", "skipped", "waiting")) == counts["files"] == FILES, f"seed {seed}"
+        if said: progress.append(json.loads(said[0])["done"])
+    assert kills == 10, f"seed {seed}: the run was over after {kills} kills: give it more films"
+    assert progress == sorted(progress) and progress[-1] > 0, f"seed {seed}: a restart knows of less than was done"
+    check_complete(out, archive(films, out, tiny, workers=2))
+    assert contents(out) == contents(whole), f"seed {seed}"
+    lines = (out / "manifest.jsonl").read_text(encoding="utf-8").count('"status": "done"')
+    assert lines == DONE, f"seed {seed}: {lines - DONE} films were done again although they were in the list"
+    assert (times(films), contents(films)) == before, "the sources were touched"
+
+
+def test_a_killed_worker_costs_its_film_a_retry(films, tiny, whole, tmp_path):
+    killed = []
+
+    def kill(counts):
+        if counts["now"] in (5, 20, 40):
+            victim = multiprocessing.active_children()[len(killed) % 2]
+            victim.kill()
+            killed.append(victim.pid)
+
+    check_complete(tmp_path / "out", archive(films, tmp_path / "out", tiny, workers=2, progress=kill))
+    assert len(set(killed)) == 3
+    assert contents(tmp_path / "out") == contents(whole)
+
+
+def test_workers_share_the_cores(tiny):
+    code = "import os, sys\nfrom bss_gan.archive import _settle\n_settle(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))\nprint(*os.sched_getaffinity(0))"
+    every = os.sched_getaffinity(0)
+    for places in (1, 2, len(every) + 1):
+        shares = [{int(core) for core in python("-c", code, tiny, place, places).stdout.split()} for place in range(places)]
+        assert set().union(*shares) == every and max(map(len, shares)) - min(map(len, shares)) <= 1
+        assert sum(map(len, shares)) == max(len(every), places), "no core has two workers as long as there are enough"
+
+
+def test_ctrl_c_lets_workers_finish_the_film_at_hand(films, tiny, whole, tmp_path):
+    command, out = [sys.executable, "-c", RUN, str(films), str(tmp_path / "out"), str(tiny)], tmp_path / "out"
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    for _ in zip(range(10), process.stdout): pass
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: everybody gets it
+    error = process.communicate(timeout=30)[1]
+    assert process.returncode and error.rstrip().endswith("KeyboardInterrupt") and "SpawnProcess" not in error, error
+    done = [path for path, row in manifest(out).items() if row["status"] == "done"]
+    assert 0 < len(done) < DONE and len(contents(out)) == len(done)
+    check_complete(out, archive(films, out, tiny, workers=2))
+    assert contents(out) == contents(whole)
+
+
+# A film that ends every process that reads it, as a fault in a decoder would: each new Python gets this on its way.
+DEADLY = """
+import os, signal
+import bss_gan.archive
+suppress = bss_gan.archive._suppress
+def deadly(path, *rest):
+    if path.name == "7.png":
+        with open(os.environ["DEATHS"], "a") as file: file.write("x")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return suppress(path, *rest)
+bss_gan.archive._suppress = deadly
+"""
+
+
+def test_a_film_that_kills_its_workers_goes_to_quarantine(films, tiny, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(DEADLY)
+    env = {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]), "DEATHS": str(tmp_path / "deaths")}
+    done = python("-c", RUN, films, tmp_path / "out", tiny, env=env)
+    deadly = [path for path in manifest(tmp_path / "out") if path.endswith("/7.png")]
+    assert (tmp_path / "deaths").read_text() == "xxx" * len(deadly) and len(deadly) == 3
+    assert all("ended 3 worker processes" in manifest(tmp_path / "out")[path]["reason"] for path in deadly)
+    check_complete(tmp_path / "out", json.loads(done.stdout.splitlines()[-1]), done=DONE - 3, quarantined=QUARANTINED + 3)
+
+
+DISK = """
+import subprocess, sys
+from pathlib import Path
+from bss_gan.archive import archive
+from bss_gan.core import BadInput
+from test_archive import DONE, QUARANTINED, check_complete, contents, manifest
+if __name__ == "__main__":
+    films, tiny, whole, disk = map(Path, sys.argv[1:])
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", disk], check=True)
+    for _ in range(2):  # full, and full still
+        try: archive(films, disk / "out", tiny, workers=2)
+        except BadInput as error: print(error)
+        else: raise AssertionError("expected BadInput: make the disk smaller")
+        done = [path for path, row in manifest(disk / "out").items() if row["status"] == "done"]
+        assert 0 < len(done) < DONE and {row["status"] for row in manifest(disk / "out").values()} == {"done", "quarantined", "skipped"}
+    subprocess.run(["mount", "-o", "remount,size=20m", disk], check=True)
+    counts = archive(films, disk / "out", tiny, workers=2)
+    check_complete(disk / "out", counts)
+    assert counts["now"] <= DONE + QUARANTINED - 1 - len(done) and contents(disk / "out") == contents(whole)
+    print("complete")
+"""
+
+
+def test_59_disk_full(films, tiny, whole, tmp_path):
+    # In a name space of its own anybody may mount a small disk, where the system allows such name spaces.
+    space = ["unshare", "--map-root-user", "--mount"]
+    (tmp_path / "disk").mkdir()
+    if shutil.which("unshare") is None or subprocess.run([*space, "mount", "-t", "tmpfs", "tmpfs", tmp_path / "disk"]).returncode:
+        pytest.skip("no small disk can be mounted here")
+    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run([*space, sys.executable, "-c", DISK, films, tiny, whole, tmp_path / "disk"], capture_output=True, text=True,
+                          env=os.environ | {"PYTHONPATH": paths}, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    *refusals, complete = done.stdout.splitlines()
+    assert complete == "complete" and len(refusals) == 2
+    assert all("No space left on device" in line and "run this again" in line for line in refusals)
+
+
+def test_61_a_lost_drive_is_told_and_nothing_goes_to_quarantine(films, tiny, tmp_path):
+    # The drive goes away under the run: its folder has another name from one moment to the next.
+    shutil.copytree(films, tmp_path / "drive", symlinks=True)
+    (tmp_path / "sitecustomize.py").write_text("""
+import errno, os
+import bss_gan.archive, bss_gan.data
+bss_gan.data._RETRIES = (0, 0, 0)
+digest = bss_gan.archive._sha256
+def lost(path, sync=False):
+    if "drive" in str(path) and not os.path.exists(path): raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN), str(path))
+    return digest(path, sync)
+bss_gan.archive._sha256 = lost
+""")
+    code = """
+import json, os, sys
+from bss_gan.archive import archive
+from bss_gan.core import BadInput
+if __name__ == "__main__":
+    drive, out, weights = sys.argv[1:]
+    def unplug(counts):
+        if counts["now"] == 9: os.rename(drive, drive + ".gone")
+    try: archive(drive, out, weights, workers=2, progress=unplug)
+    except BadInput as error: print(error)
+    os.rename(drive + ".gone", drive)
+    print(json.dumps(archive(drive, out, weights, workers=2)))
+"""
+    env = {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    told, counts = python("-c", code, tmp_path / "drive", tmp_path / "out", tiny, env=env).stdout.splitlines()
+    assert "Transport endpoint is not connected" in told
+    check_complete(tmp_path / "out", json.loads(counts))
+
+
+def test_a_changed_film_is_done_again(films, tiny, tmp_path):
+    shutil.copytree(films, tmp_path / "films", symlinks=True)
+    films, out = tmp_path / "films", tmp_path / "out"
+    archive(films, out, tiny, workers=1)
+    changed, spoilt = films / "00/Station 1/4.png", films / "00/Station 1/5.png"
+    before = contents(out)
+    shutil.copy(films / "00/Station 0/8.png", changed)
+    spoilt.write_bytes(b"")
+    (out / "00/.0a1b2c3d.part.4.png").write_bytes(b"half a film")  # of a killed run
+    counts = archive(films, out, tiny, workers=1)
+    assert (counts["changed"], counts["now"]) == (2, 2)
+    after = contents(out)
+    assert {name for name in before if before[name] != after.get(name)} == {"00/Station 1/4.png", "00/Station 1/5.png"}
+    assert set(after) == set(before) - {"00/Station 1/5.png"}, "no half films, and no result of a film that is no more"
+
+
+def measure(number, source, out, weights):
+    "Most memory in MB of this process and of a worker, and how much the workers grew after the first fifth."
+    def memory(pid, field):
+        return next(int(line.split()[1]) / 1024 for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith(field))
+
+    early, late = [], []
+
+    def look(counts):
+        if counts["now"] == number // 5: early[:] = [memory(child.pid, "VmRSS") for child in multiprocessing.active_children()]
+        if counts["now"] == number - 10: late[:] = [(memory(child.pid, "VmRSS"), memory(child.pid, "VmHWM")) for child in multiprocessing.active_children()]
+
+    counts = archive(source, out, weights, workers=2, progress=look)
+    assert counts["done"] == number
+    return memory(os.getpid(), "VmHWM"), max(peak for _, peak in late), max(now for now, _ in late) - max(early), counts["seconds"]
+
+
+def test_memory_stays_flat(tiny, tmp_path):
+    write_films(tmp_path / "films", 1000)
+    _, peak, growth, _ = measure(1000, tmp_path / "films", tmp_path / "out", tiny)
+    assert peak < 1500 and growth < 20, (peak, growth)
+
+
+RAY = """
+import json, os, signal, sys
+from pathlib import Path
+from bss_gan.archive import archive
+
+def actors():
+    "Processes of actors that descend from this one."
+    parent, title = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try: parent[int(folder.name)], title[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1]), (folder / "cmdline").read_text()
+        except OSError: pass
+    def ours(pid): return pid == os.getpid() or pid in parent and ours(parent[pid])
+    return sorted(pid for pid in title if title[pid].startswith("ray::_Actor") and ours(pid))
+
+if __name__ == "__main__":
+    killed = []
+    def kill(counts):
+        if counts["now"] in (5, 20):
+            killed.append(actors()[0])
+            os.kill(killed[-1], signal.SIGKILL)
+    source, out, weights = sys.argv[1:]
+    counts = archive(source, out, weights, engine="ray", workers=2, progress=kill)
+    print(json.dumps({"counts": counts, "killed": len(set(killed)), "usage": os.environ["RAY_USAGE_STATS_ENABLED"]}))
+"""
+
+
+def test_a_killed_actor_of_ray_costs_its_film_a_retry(films, tiny, whole, tmp_path):
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'bss-gan[ray]'")
+    said = python("-c", RAY, films, tmp_path / "out", tiny).stdout.splitlines()
+    done = json.loads(next(line for line in said if line.startswith("{")))  # Ray speaks of the killed actor there, too
+    assert (done["killed"], done["usage"]) == (2, "0")
+    check_complete(tmp_path / "out", done["counts"])
+    assert contents(tmp_path / "out") == contents(whole)
+
+
+if __name__ == "__main__":
+    number, folder = int(sys.argv[1]), Path(tempfile.mkdtemp())
+    write_films(folder / "films", number)
+    main, worker, growth, seconds = measure(number, folder / "films", folder / "out", run_folder(folder / "tiny"))
+    print(f"{number:,} films in {seconds:.0f} s; most memory: {main:.0f} MB, each worker {worker:.0f} MB, of which {growth:.0f} MB came after the first fifth")
+    shutil.rmtree(folder)
