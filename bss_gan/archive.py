@@ -308,7 +308,7 @@ def _new_process(weights, place, places):
     raise BadInput("worker processes end before their first film. Use fewer workers if memory is short; in a program of "
                    'your own, call archive only below `if __name__ == "__main__":`.')
 
-
+# %% ../nbs/10_archive.ipynb #3313f109
 @contextmanager
 def _local_worker(weights, place, places):
     "A function that does films in a process of its own, which is replaced if it dies."

@@ -117,7 +117,7 @@ def _saved_config(path):
     try:
         saved = json.loads(path.read_text())
         return TrainConfig(**saved | {"model": ModelConfig(**saved["model"])})
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise BadInput(f"{path}: does not hold the settings of a run ({error}). Copy it again, or start another run.") from error
 
 # %% ../nbs/11_cli.ipynb #3e516c6f
@@ -226,7 +226,7 @@ def _read(path, polarity):
     from bss_gan.dicom import read_dicom
     return read_dicom(path)
 
-
+# %% ../nbs/11_cli.ipynb #d555d74f
 @main.command("suppress", short_help="Suppress bone in films.")
 @click.argument("films", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE_OR_DIR...")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results, <name>.png, or <name>.dcm for DICOM.")

@@ -223,7 +223,7 @@ def _inverse(table):
 
 
 def to_stored(
-    film: "DicomFilm",   # from `read_dicom`
+    film,                # DicomFilm, from `read_dicom`
     soft: np.ndarray,    # (H, W, 1) float in [0, 1], bone-bright, of the size of the film
 ) -> np.ndarray:         # (H, W) int32, in the numbers of the file that the film came from
     "The stored values that show `soft`; padding, and what did not change, keep their numbers."

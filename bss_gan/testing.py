@@ -159,7 +159,7 @@ def _insist(action, *args):
     except OSError as error:
         raise error.__cause__ or error
 
-
+# %% ../nbs/08_testing.ipynb #24fbeb0c
 def _list_films(inputs, out):
     "Every film of the files and folders given, once, and links out of a folder; raises `BadInput` for an output folder within an input folder."
     films, links, out = [], [], Path(out).resolve()
@@ -211,7 +211,7 @@ def suppress_file(
         raise BadInput(f"{target}: cannot be written ({error.strerror}). Make room or choose another folder, then run this again.") from error
     return SuppressionResult(path, target, True, "", *suppressor.verdict(film.xray, soft), film.bone_dark, film.notes)
 
-
+# %% ../nbs/08_testing.ipynb #db179933
 def suppress_files(
     inputs,                    # paths of films and of folders with films
     out: str | os.PathLike,    # folder for the results, named by `result_name`; made if needed

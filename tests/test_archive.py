@@ -302,6 +302,18 @@ if __name__ == "__main__":
     check_complete(tmp_path / "out", json.loads(counts))
 
 
+def test_54_a_list_that_names_a_path_outside_of_the_tree(films, whole, tiny, tmp_path):
+    out, victim = tmp_path / "out", tmp_path / "victim.png"
+    shutil.copytree(whole, out)
+    shutil.copy(next(whole.rglob("*.png")), victim)
+    before = contents(whole), victim.read_bytes()
+    row = next(row for row in manifest(out).values() if row["status"] == "done")
+    with open(out / "manifest.jsonl", "a") as lines: lines.write(json.dumps(row | {"path": "../victim.png", "size": 1}) + "\n")
+    counts = archive(films, out, tiny)
+    assert counts["done"] == DONE and counts["now"] == 0
+    assert (contents(out), victim.read_bytes()) == before and not [path for path in tmp_path.iterdir() if path not in (out, victim)]
+
+
 def test_a_changed_film_is_done_again(films, tiny, tmp_path):
     shutil.copytree(films, tmp_path / "films", symlinks=True)
     films, out = tmp_path / "films", tmp_path / "out"

@@ -355,8 +355,8 @@ def test_73_resume_with_other_data(copied, pairs, tmp_path):
     assert bits(folder) == before
 
 
-@pytest.mark.parametrize("file, text", [("config.json", ""), ("config.json", "[1]"), ("split.json", "{"), ("split.json", "[1]"), ("split.json", "[" * 100_000)],
-                         ids=["config-empty", "config-list", "split-cut", "split-list", "split-deep"])
+@pytest.mark.parametrize("file, text", [("config.json", ""), ("config.json", "[1]"), ("config.json", "[" * 100_000), ("split.json", "{"), ("split.json", "[1]"), ("split.json", "[" * 100_000)],
+                         ids=["config-empty", "config-list", "config-deep", "split-cut", "split-list", "split-deep"])
 def test_73_resume_with_a_damaged_file(file, text, copied, pairs):
     folder, resume = copied
     (folder / file).write_text(text)

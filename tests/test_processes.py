@@ -1,8 +1,6 @@
-"""What is saved in one process is the same in another one, and a killed training goes on as if nothing had happened."""
-import random, signal, subprocess, time
-
+"""What is saved in one process is the same in another one; memory over epochs, and threads that begin together."""
 import numpy as np, pytest
-from project import COMMAND, python, run
+from project import python
 
 SAVE = """
 import sys, numpy as np, keras
@@ -43,37 +41,6 @@ def weights(run_folder):
         with h5py.File(run_folder / f"{network}.weights.h5") as file:
             file.visititems(lambda name, item: arrays.update({(network, name): item[()]}) if isinstance(item, h5py.Dataset) else None)
     return arrays
-
-
-def test_training_killed_at_a_random_moment_resumes_to_the_same_weights(pairs, trained, tmp_path):
-    train = [*COMMAND, "train", "--data", pairs, "--out", tmp_path / "run", "--preset", "seed", "--epochs", "3"]
-    process = subprocess.Popen(list(map(str, train)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not (tmp_path / "run/checkpoints/checkpoint").exists():  # written last in an epoch
-        assert process.poll() is None, "training ended before its first epoch"
-        time.sleep(0.01)
-    moment = random.uniform(0, 0.7)
-    time.sleep(moment)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL, f"training was over after {moment:.2f} s: train longer"
-    run(*train, "--resume")
-    rows = (tmp_path / "run/history.csv").read_text().splitlines()[1:]
-    assert [row.split(",")[0] for row in rows] == ["1", "2", "3"], f"killed after {moment:.2f} s"
-    resumed, uninterrupted = weights(tmp_path / "run"), weights(trained)
-    assert resumed.keys() == uninterrupted.keys()
-    assert [name for name in resumed if not np.array_equal(resumed[name], uninterrupted[name])] == [], f"killed after {moment:.2f} s"
-
-
-def test_resume_without_a_checkpoint_is_an_error(pairs, tmp_path):
-    (tmp_path / "run/checkpoints").mkdir(parents=True)
-    train = [*COMMAND, "train", "--data", pairs, "--out", tmp_path / "run", "--preset", "seed", "--epochs", "3"]
-    assert "checkpoint" in run(*train, "--resume", status=1).stderr
-
-
-def test_resume_with_other_settings_is_refused(pairs, trained):
-    before = (trained / "generator.weights.h5").read_bytes()
-    done = run(*COMMAND, "train", "--data", pairs, "--out", trained, "--preset", "residual", "--epochs", "3", "--resume", status=1)
-    assert "preset" in done.stderr
-    assert (trained / "generator.weights.h5").read_bytes() == before
 
 
 MEMORY = """
