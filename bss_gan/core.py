@@ -87,14 +87,19 @@ def _check_header(image, path, length):
         raise BadImage(f"{path}: is 16-bit colour. Save it as 16-bit grey.")
 
 # %% ../nbs/00_core.ipynb #273c3fe3
-def _decode(path):
-    "Pixels, format name and notes of an image file; raises `BadImage` if it is damaged."
+def _read_bytes(path):
+    "All that is in a file; raises `BadImage` if that is nothing."
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise BadImage(f"{path}: cannot be read ({error.strerror}). Check that it exists and that you may read it.") from error
-    if not data:
-        raise BadImage(f"{path}: is empty. Copy it again.")
+    if not data: raise BadImage(f"{path}: is empty. Copy it again.")
+    return data
+
+
+def _decode(path):
+    "Pixels, format name and notes of an image file; raises `BadImage` if it is damaged."
+    data = _read_bytes(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)

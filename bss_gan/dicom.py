@@ -28,7 +28,7 @@ from pydicom.encaps import get_frame
 from pydicom.pixels import apply_modality_lut, pixel_array
 
 from . import __version__
-from .core import _MAX_PIXELS, _MIN_SIDE, BadImage, BadInput, atomic_path, looks_bone_dark
+from .core import _MAX_PIXELS, _MIN_SIDE, _read_bytes, BadImage, BadInput, atomic_path, looks_bone_dark
 from .export import find_weights
 from .testing import SuppressionResult, Suppressor
 
@@ -48,12 +48,7 @@ def _is_bomb(data):
 
 def _open(path):
     "The data set of a DICOM file; raises `BadImage` if the file is none, or no film."
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise BadImage(f"{path}: cannot be read ({error.strerror}). Check that it exists and that you may read it.") from error
-    if not data:
-        raise BadImage(f"{path}: is empty. Copy it again.")
+    data = _read_bytes(path)
     if data[128:132] != b"DICM":
         kind = next((kind for start, kind in _OTHER_KINDS.items() if data.startswith(start)), None)
         raise BadImage(f"{path}: is {kind}, not DICOM. Give it its right ending." if kind else f"{path}: is no DICOM file, or its start is lost. Copy it again.")
