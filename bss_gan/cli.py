@@ -169,13 +169,13 @@ def _say_result(run, split):
     click.echo(f"{run} holds {', '.join(parts)}.")
 
 # %% ../nbs/11_cli.ipynb #94157394
-def _stopped(data, out, simulated=None, start=None):
+def _stopped(data, out, simulated=None, start=None, copy=None):
     "What to say when somebody presses Ctrl-C during training."
     if not (out / "checkpoints" / "checkpoint").exists(): return "Stopped before the first epoch was finished: there is nothing to go on with."
-    given = "".join(f" --{name} {value}" for name, value in (("simulated", simulated), ("start", start)) if value)
+    given = "".join(f" --{name} {value}" for name, value in (("simulated", simulated), ("start", start), ("copy", copy)) if value)
     return f"Stopped. {out} keeps every finished epoch. Go on with: bss-gan train --data {data}{given} --out {out} --resume"
 
-
+# %% ../nbs/11_cli.ipynb #4213e5ef
 @main.command("train", short_help="Train a preset on pairs of films.")
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of pairs, for example with source and target in it.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="RUN", help="Run folder to write.  [default: runs/PRESET]")
@@ -190,22 +190,26 @@ def _stopped(data, out, simulated=None, start=None):
 @click.option("--seed", type=click.IntRange(0), help="Of weights, order, augmentation and split.")
 @click.option("--fold", type=click.IntRange(0, 4), help="Cross-validation: which fifth of the patients is kept for evaluate.")
 @click.option("--resume", is_flag=True, help="Go on after the last finished epoch of RUN.")
-def _train(data, simulated, start, out, preset, resume, **wishes):
+@click.option("--copy", type=click.Path(path_type=Path), metavar="DIR", help="Folder on a Drive for a copy of RUN, from which --resume takes it back.")
+def _train(data, simulated, start, out, preset, resume, copy, **wishes):
     "Train a preset on a folder of pairs; what is not said stays as the preset has it."
     out = out or Path("runs") / (preset or "seed")
     _load_tensorflow()
-    from bss_gan.training import NotFinite, WorkerLost, choose_strategy, is_chief, train
+    from bss_gan.training import NotFinite, WorkerLost, choose_strategy, copy_run, fetch_run, is_chief, keep_copy, train
     strategy = choose_strategy()
+    if copy and resume: fetch_run(copy, out)
     config = _config(out, preset, resume, wishes)
     split = _split(data, config)
     made = _simulated_pairs(simulated) if simulated else ()
     networks, met = _start(start) if start else (None, ())
     try:
-        train(split, out, config, resume, _show(), simulated=made, start=networks, met=met, strategy=strategy)
+        after_epoch = keep_copy(out, copy) if copy else None
+        train(split, out, config, resume, _show(), after_epoch, simulated=made, start=networks, met=met, strategy=strategy)
+        if copy and is_chief(strategy): copy_run(out, copy)  # raises if it is not up to date now
     except (NotFinite, WorkerLost) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt as error:
-        raise click.ClickException(_stopped(data, out, simulated, start)) from error
+        raise click.ClickException(_stopped(data, out, simulated, start, copy)) from error
     if is_chief(strategy): _say_result(out, split)
 
 # %% ../nbs/11_cli.ipynb #c91ee960

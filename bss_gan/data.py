@@ -10,6 +10,7 @@ __all__ = ['LAYOUTS', 'PARTS', 'Pair', 'BadFolder', 'Leak', 'case_key', 'Problem
 # %% ../nbs/01_data.ipynb #10633f34
 import errno
 import filecmp
+import filecmp
 import math
 import os
 import re
@@ -654,14 +655,19 @@ def _visible_files(root):
     return found
 
 
+def _copy_whole(source, target):
+    "Copies a file under a temporary name, compares the two, and renames it; raises `OSError`."
+    with atomic_path(target) as partial:
+        shutil.copy2(source, partial)
+        if not filecmp.cmp(source, partial, shallow=False): raise OSError(errno.EIO, "was not copied whole", str(target))
+
+
 def _copy_if_new(source, target):
     "Copies a file under a temporary name and renames it, unless a file of the same size and time stands there."
     now = source.stat()
     if target.exists() and target.stat().st_size == now.st_size and abs(target.stat().st_mtime - now.st_mtime) < 2:
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(target) as partial:
-        shutil.copy2(source, partial)
+    _copy_whole(source, target)
 
 # %% ../nbs/01_data.ipynb #af9b2880
 def mirror(

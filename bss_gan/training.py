@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TRAIN_PRESETS', 'HISTORY', 'NO_ANSWER', 'TrainConfig', 'build_gan', 'NotFinite', 'train_epoch', 'predict', 'opinions',
            'calibrate', 'validate', 'plot_losses', 'show_sample', 'read_history', 'split_names', 'retone',
-           'training_films', 'choose_strategy', 'is_chief', 'WorkerLost', 'train']
+           'training_films', 'choose_strategy', 'is_chief', 'WorkerLost', 'train', 'copy_run', 'keep_copy', 'fetch_run']
 
 # %% ../nbs/06_training.ipynb #b1ad6118
 import csv
@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 
 from . import losses
 from .core import BadInput, ModelConfig, atomic_path, save_network, set_seed, show_films, write_json
-from .data import Split, _retry, load_pairs, make_dataset
+from .data import Split, _copy_whole, _retry, _visible_files, load_pairs, make_dataset
 from .metrics import lung_mask, psnr, suppression
 from .model import PRESETS, BoneSuppressionGAN, build_discriminator, build_generator, fastest_policy, judge
 from .simulation import draw_exposure, local_contrast
@@ -464,3 +464,41 @@ def train(
         after_epoch(history[-1])
         if on_epoch: on_epoch(history[-1], sample)
     return run
+
+# %% ../nbs/06_training.ipynb #29ff2bb2
+def copy_run(
+    run: Path,      # run folder
+    copy: Path,     # where its copy stands; made if needed
+    copied=None,    # relative path -> size and time of what has been copied before; is kept up to date
+):
+    "Brings the copy of a run up to date, the pointer to the newest checkpoint last; raises `OSError` if a disk gives up."
+    copied, names = {} if copied is None else copied, _retry(_visible_files, run)
+    for name in sorted(names, key=lambda name: name.name == "checkpoint"):
+        found = (run / name).stat()
+        if copied.get(name) == (found.st_size, found.st_mtime_ns): continue
+        _retry(_copy_whole, run / name, copy / name)
+        copied[name] = found.st_size, found.st_mtime_ns
+    for name in {*_visible_files(copy)} - {*names}: (copy / name).unlink()  # checkpoints of the past
+
+
+def keep_copy(
+    run: Path,      # run folder
+    copy: Path,     # folder on a Drive
+):                  # for `on_epoch` of `train`
+    "Brings the copy up to date after each epoch; says so if the Drive gives up, and tries again after the next."
+    copied = {}
+
+    def after_epoch(row, sample):
+        try: copy_run(run, copy, copied)
+        except OSError as error: tqdm.write(f"{copy}: is not up to date ({error.strerror}). It is tried again after the next epoch.")
+
+    return after_epoch
+
+
+def fetch_run(
+    copy: Path,     # folder on a Drive
+    run: Path,      # run folder on local disk
+):
+    "Takes a run back from its copy, if no run stands here; raises `OSError` if the Drive gives up."
+    newest = Path("checkpoints", "checkpoint")
+    if (copy / newest).exists() and not (run / newest).exists(): copy_run(copy, run)

@@ -355,6 +355,19 @@ def test_73_resume_with_other_data(copied, pairs, tmp_path):
     assert bits(folder) == before
 
 
+def test_72_a_machine_that_is_gone_with_its_disk(pairs, trained, tmp_path):
+    folder, drive = tmp_path / "run", tmp_path / "drive"
+    train = [*COMMAND, "train", "--data", pairs, "--out", folder, "--preset", "seed", "--epochs", "3", "--copy", drive]
+    process = subprocess.Popen(list(map(str, train)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (drive / "checkpoints/checkpoint").exists(): assert process.poll() is None
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    shutil.rmtree(folder)
+    run(*train, "--resume")
+    resumed, uninterrupted = weights(drive), weights(trained)
+    assert [name for name in uninterrupted if not np.array_equal(resumed[name], uninterrupted[name])] == []
+
+
 @pytest.mark.parametrize("file, text", [("config.json", ""), ("config.json", "[1]"), ("config.json", "[" * 100_000), ("split.json", "{"), ("split.json", "[1]"), ("split.json", "[" * 100_000)],
                          ids=["config-empty", "config-list", "config-deep", "split-cut", "split-list", "split-deep"])
 def test_73_resume_with_a_damaged_file(file, text, copied, pairs):
