@@ -266,30 +266,24 @@ def _open_run(run, config, split, simulated, met, resume, chief):
         elif chief: write_json(run / name, content)
 
 # %% ../nbs/06_training.ipynb #9c37bc02
-def _checkpoints(gan, run):
-    "Keeps both networks and both optimisers of the last two epochs."
+def _checkpoints(gan, run, resume):
+    "Keeps both networks and both optimisers of the last two epochs, and goes back to them; raises `BadInput` if they are missing or damaged."
     mean = {"averaged": gan.averaged} if gan.averaged else {}
     state = tf.train.Checkpoint(generator=gan.generator, discriminator=gan.discriminator, epoch=tf.Variable(0, dtype=tf.int64),
                                 g_optimizer=gan.g_optimizer, d_optimizer=gan.d_optimizer, **mean)
-    return state, tf.train.CheckpointManager(state, str(run / "checkpoints"), max_to_keep=2)
-
-
-def _restore(state, manager):
-    "Takes a run up after its last finished epoch; raises `BadInput` if the checkpoint of it is missing or damaged."
-    last = manager.latest_checkpoint
-    if not last: raise BadInput(f"{manager.directory}: names no checkpoint to resume from. Copy the run again, or start another.")
     try:
-        state.restore(last).assert_consumed()
-    except (tf.errors.OpError, AssertionError, IndexError) as error:  # what TensorFlow raises for files that are missing, cut off or of another run
-        raise BadInput(f"{last}: this checkpoint cannot be read ({type(error).__name__}). Copy the run again, or start another.") from error
+        manager = tf.train.CheckpointManager(state, str(run / "checkpoints"), max_to_keep=2)
+        if resume: state.restore(manager.latest_checkpoint).assert_consumed()  # nothing to restore must not look like a fresh start
+    except (tf.errors.OpError, ValueError, AssertionError, IndexError) as error:  # what TensorFlow raises for such files
+        raise BadInput(f"{run / 'checkpoints'}: holds no checkpoint that can be read ({type(error).__name__}). Copy the run again, or start another.") from error
+    return state, manager
 
 
 def _open_networks(strategy, config, steps, start, run, resume):
     "The GAN on its devices with its checkpoints, as it begins or as it was left."
     with strategy.scope():
         gan = build_gan(config, steps * config.epochs, start)
-        state, manager = _checkpoints(gan, run)
-        if resume: _restore(state, manager)
+        state, manager = _checkpoints(gan, run, resume)
     return gan, state, manager
 
 # %% ../nbs/06_training.ipynb #1367ac93
