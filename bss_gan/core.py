@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['IMAGE_SUFFIXES', 'BadInput', 'BadImage', 'Film', 'example_film', 'looks_bone_dark', 'read_film', 'atomic_path',
-           'write_film', 'write_json', 'is_dicom', 'find_images', 'resize', 'set_seed', 'ModelConfig', 'save_network',
-           'show_films']
+           'write_film', 'write_json', 'is_dicom', 'find_images', 'resize', 'set_seed', 'ModelConfig', 'golden_output',
+           'save_network', 'show_films']
 
 # %% ../nbs/00_core.ipynb #f9647a1e
 import hashlib
@@ -14,6 +14,7 @@ import os
 import random
 import uuid
 import warnings
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.resources import files
@@ -262,6 +263,18 @@ class ModelConfig:
                 raise BadInput(f"{name}={value!r} is not a whole number from {low} to {high}.")
         if self.predicts not in ("bone", "soft"): raise BadInput(f"predicts={self.predicts!r} is neither 'bone' nor 'soft'.")
 
+# %% ../nbs/00_core.ipynb #e8a3b94c
+def golden_output(
+    name: str,       # "generator" or "discriminator"
+    run: Callable,   # the network as a function of films (1, H, W, 1): xray -> film, or (xray, candidate) -> logits
+) -> list[float]:    # at most 16 numbers: the bone layer in grey values, or logits
+    "What a network makes of a fixed pattern, to be compared with what it made when it was saved."
+    y, x = np.mgrid[:128, :128] / 128
+    xray = np.float32(0.4 + 0.2 * np.sin(30 * x * y) + 0.2 * ((x + y) * 6 % 1 > 0.5))[None, ..., None]
+    output = xray - run(xray) if name == "generator" else run(xray, xray**2)
+    values = np.ravel(output)
+    return [round(float(value), 6) for value in values[:: len(values) // 16 + 1]]
+
 # %% ../nbs/00_core.ipynb #60f02496
 def save_network(
     network,                # keras.Model: generator or discriminator
@@ -269,12 +282,14 @@ def save_network(
     stem: Path,             # path without ending, for example RUN/generator
     **facts,                # further entries of the JSON file
 ):
-    "Writes architecture and weights of a network to STEM.json and STEM.weights.h5."
+    "Writes architecture, weights and golden output of a network to STEM.json and STEM.weights.h5."
     with atomic_path(f"{stem}.weights.h5") as part:
         part.write_bytes(bytes(4 * network.count_params() + 200_000))  # HDF5 may crash on a full disk, this cannot
         network.save_weights(part)
         checksum = hashlib.sha256(part.read_bytes()).hexdigest()
-    write_json(Path(f"{stem}.json"), {"network": network.name, "architecture": asdict(config)} | facts | {"sha256": checksum})
+    golden = golden_output(network.name, lambda *films: network(films[-1] if len(network.inputs) == 1 else list(films)))
+    plan = {"network": network.name, "architecture": asdict(config)} | facts
+    write_json(Path(f"{stem}.json"), plan | {"golden": golden, "sha256": checksum})
 
 # %% ../nbs/00_core.ipynb #d5705620
 def show_films(
