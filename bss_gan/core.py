@@ -240,6 +240,19 @@ def set_seed(
     import keras
     keras.utils.set_random_seed(seed)
 
+# %% ../nbs/00_core.ipynb #2e7d51b0
+def _check_range(settings, name, low, high):
+    "Raises `BadInput` unless a setting is a number within its limits; a whole one if they are."
+    value, whole = getattr(settings, name), type(low) is int
+    if type(value) not in ((int,) if whole else (int, float)) or not low <= value <= high:
+        raise BadInput(f"{name}={value!r} is not a {'whole ' if whole else ''}number from {low} to {high}.")
+
+
+def _check_choice(settings, name, *choices):
+    "Raises `BadInput` unless a setting is one of its choices."
+    value = getattr(settings, name)
+    if value not in choices: raise BadInput(f"{name}={value!r} is none of {', '.join(map(repr, choices))}.")
+
 # %% ../nbs/00_core.ipynb #9643075d
 @dataclass(frozen=True)
 class ModelConfig:
@@ -257,11 +270,10 @@ class ModelConfig:
 
     def __post_init__(self):
         limits = {"size": (16, 4096), "base": (1, 256), "levels": (2, 8), "convs": (1, 4), "d_base": (1, 256), "d_levels": (1, 6)}
-        for name, (low, high) in limits.items():
-            value = getattr(self, name)
-            if type(value) is not int or not low <= value <= high:
-                raise BadInput(f"{name}={value!r} is not a whole number from {low} to {high}.")
-        if self.predicts not in ("bone", "soft"): raise BadInput(f"predicts={self.predicts!r} is neither 'bone' nor 'soft'.")
+        for name, (low, high) in limits.items(): _check_range(self, name, low, high)
+        _check_choice(self, "preset", "seed", "residual")
+        _check_choice(self, "predicts", "bone", "soft")
+        for name in ("skips", "conditional"): _check_choice(self, name, True, False)
 
 # %% ../nbs/00_core.ipynb #e8a3b94c
 def golden_output(
