@@ -1,6 +1,6 @@
 """The machine fails: full disks, killed processes, a Drive that does not answer, a loss that breaks. Numbers as in the list of faults.
 
-KILLS=25 pytest tests/test_faults.py -k killed_at_any_moment   kills a training 25 times, not 5."""
+KILLS=25 pytest tests/test_faults.py -k "any_moment or lost_while"   kills a training 25 times, and loses 25 machines, not 5."""
 import errno, hashlib, json, multiprocessing, os, random, shutil, signal, subprocess, sys, time
 from dataclasses import replace
 from pathlib import Path
@@ -239,7 +239,18 @@ def test_62_a_second_suppress_writes_the_same_bytes(trained, tmp_path):
 
 # Training
 
-def train_little(data, folder, epochs, resume):
+def copy_slowly(source, target):
+    "shutil.copy2, on a Drive that takes its time."
+    data = Path(source).read_bytes()
+    with open(target, "wb") as file:
+        for half in (data[:len(data) // 2], data[len(data) // 2:]):
+            file.write(half)
+            file.flush()
+            time.sleep(0.005)
+    shutil.copystat(source, target)
+
+
+def train_little(data, folder, epochs, resume, drive=None):
     "A training of everything that there is to resume: both optimisers, a falling rate, windows, and a running mean."
     import bss_gan.training
     from bss_gan.core import ModelConfig
@@ -247,7 +258,10 @@ def train_little(data, folder, epochs, resume):
     model = ModelConfig(size=32, base=2, levels=2, convs=1, conditional=True, d_base=2, d_levels=1)
     config = replace(bss_gan.training.TRAIN_PRESETS["residual"], model=model, epochs=epochs, crop=24, crops=2, average=0.9, nodules=0.5)
     split = split_by_case(find_pairs(data).pairs, 0.1, 0.1)
-    bss_gan.training.train(split, Path(folder), config, resume, "none")
+    if drive:
+        bss_gan.training.fetch_run(drive, folder)
+        shutil.copy2 = copy_slowly
+    bss_gan.training.train(split, Path(folder), config, resume, "none", bss_gan.training.keep_copy(folder, drive) if drive else None)
 
 
 def bits(folder):
@@ -259,6 +273,12 @@ def bits(folder):
     arrays |= {name: reader.get_tensor(name) for name in reader.get_variable_to_dtype_map() if name != "_CHECKPOINTABLE_OBJECT_GRAPH"}
     for row in read_history(folder): arrays |= {f"epoch {row['epoch']} {name}": value for name, value in row.items() if name != "seconds"}
     return {name: hashlib.sha256(np.asarray(array).tobytes()).hexdigest() for name, array in arrays.items()}
+
+
+def expect_same_bits(whole, resumed):
+    wanted, found = bits(whole), bits(resumed)
+    assert [name for name in {*wanted, *found} if wanted.get(name) != found.get(name)] == []
+    return wanted
 
 
 @pytest.fixture(scope="module")
@@ -317,8 +337,7 @@ def test_72_training_killed_at_any_moment_ends_with_the_same_bits(fork, little, 
     process = fork(little, killed, epochs, (killed / "checkpoints/checkpoint").exists())
     process.join()
     print(f"killed {KILLS} times; epochs in the history then: {reached}")
-    wanted, found = bits(whole), bits(killed)
-    assert [name for name in {*wanted, *found} if wanted.get(name) != found.get(name)] == [], reached
+    wanted = expect_same_bits(whole, killed)
     for part in ("generator", "discriminator", "g_optimizer/_iterations", "d_optimizer/_iterations", "averaged", f"epoch {epochs}"):
         assert any(part in name for name in wanted), part
 
@@ -353,6 +372,29 @@ def test_73_resume_with_other_data(copied, pairs, tmp_path):
     assert "split.json" in done.stderr and "started differently" in done.stderr and "Traceback" not in done.stderr
     assert "somebody_else" in done.stderr or "sim_3" in done.stderr
     assert bits(folder) == before
+
+
+def test_72_machines_lost_while_a_file_is_on_its_way_to_the_drive(fork, little, tmp_path):
+    whole, drive, epochs = tmp_path / "whole", tmp_path / "drive", KILLS + 3
+    fork(little, whole, epochs, False).join()
+    on_its_way = 0
+    for turn in range(KILLS):
+        machine, before = tmp_path / f"machine_{turn}", epochs_of(drive)
+        process = fork(little, machine, epochs, (drive / "checkpoints/checkpoint").exists(), drive)
+        while epochs_of(drive) == before:  # then this machine's first epoch is being copied, its checkpoint last
+            assert process.is_alive()
+            time.sleep(0.001)
+        process.join(random.uniform(0, 0.1))
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        on_its_way += any(drive.rglob(".*.part*"))
+        whole_files(drive)
+    process = fork(little, tmp_path / "last", epochs, (drive / "checkpoints/checkpoint").exists(), drive)
+    process.join()
+    print(f"{KILLS} machines lost, {on_its_way} of them with a file on its way; epochs on the Drive then: {before}")
+    expect_same_bits(whole, tmp_path / "last")
+    expect_same_bits(whole, drive)
 
 
 def test_72_a_machine_that_is_gone_with_its_disk(pairs, trained, tmp_path):
