@@ -1,5 +1,5 @@
 """The repository agrees with itself: notebooks, modules, metadata, links."""
-import ast, fnmatch, json, re, sys, tomllib
+import ast, fnmatch, json, os, re, shutil, sys, tomllib
 
 import nbformat, pytest, yaml
 from project import NBS, NOTEBOOKS, ROOT, copy_project, name, python, run, settings, tool
@@ -9,7 +9,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
 REPOSITORY = f"{SETTINGS['user']}/{SETTINGS['repo']}"
 TOP_LEVEL = {"README.md", "settings.ini", "nbs", "bss_gan", "tests", ".github", "pyproject.toml", "LICENSE", "CHANGELOG.md",
-             "CONTRIBUTING.md", ".ci", ".gitignore", ".gitattributes", ".git"}
+             "CONTRIBUTING.md", "CITATION.cff", ".ci", ".gitignore", ".gitattributes", ".git"}
 HAND_WRITTEN = {"__init__.py", "__main__.py"}
 LIGHT = ["bss_gan", "bss_gan.core", "bss_gan.data", "bss_gan.simulation", "bss_gan.metrics", "bss_gan.export",
          "bss_gan.testing", "bss_gan.dicom", "bss_gan.archive", "bss_gan.cli"]
@@ -175,6 +175,7 @@ def test_one_version():
     assert PROJECT["dynamic"] == ["version"]
     assert python("-c", "import bss_gan; print(bss_gan.__version__)").stdout.split() == [SETTINGS["version"]]
     assert f"## [{SETTINGS['version']}]" in (ROOT / "CHANGELOG.md").read_text()
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == SETTINGS["version"]
 
 
 def test_nbdev_2_and_3_are_told_the_same():
@@ -205,6 +206,23 @@ def test_readme_links_are_absolute():
     assert links and [link for link in links if not re.match(r"https?:|#", link)] == []
 
 
+def test_a_change_of_a_chapter_goes_as_contributing_says(tmp_path):
+    lines = re.search(r"<!-- these lines are run[^\n]*\n```sh\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.S)[1]
+    lines = re.sub("^nbdev_test.*", "", lines, flags=re.M)  # tests/test_notebooks.py does this for every chapter
+    project = copy_project(tmp_path)
+    for part in (".ci", ".gitignore", "README.md"):
+        if (ROOT / part).is_dir(): shutil.copytree(ROOT / part, project / part)
+        else: shutil.copy(ROOT / part, project / part)
+    git = ["git", "-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "before"]): run(*git, *command, cwd=project)
+    chapter = project / "nbs/05_metrics.ipynb"
+    before = chapter.read_text()
+    chapter.write_text(before.replace("Peak signal-to-noise ratio", "Peak ratio of signal to noise"))
+    assert chapter.read_text() != before
+    done = run("bash", "-euc", lines, cwd=project, env={"PATH": f"{tool('python').parent}:{os.environ['PATH']}", "PYTHONPATH": str(project)})
+    assert done.stdout.splitlines()[-2:] == [" M bss_gan/metrics.py", " M nbs/05_metrics.ipynb"]
+
+
 @every_notebook
 def test_colab_badge_and_install_line_name_this_repository(notebook):
     text = "\n".join(cell.source for cell in nbformat.read(notebook, 4).cells)
@@ -217,14 +235,14 @@ def test_colab_badge_and_install_line_name_this_repository(notebook):
 
 def texts():
     "Every file in which a link to the own repository may stand."
-    files = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "pyproject.toml", NBS / "sidebar.yml"]
-    return files + NOTEBOOKS
+    files = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "CITATION.cff", "pyproject.toml")]
+    return files + [NBS / "sidebar.yml", *sorted((ROOT / ".github").rglob("*.*"))] + NOTEBOOKS
 
 
 @pytest.mark.parametrize("path", texts(), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_to_this_repository_match_settings(path):
     own = re.findall(r"(?:github\.com|githubusercontent\.com|colab\.research\.google\.com/github)/([\w.-]+/[\w.-]+)", path.read_text())
-    assert {repository for repository in own if re.search("bss.?gan", repository)} <= {REPOSITORY}
+    assert {repository for repository in own if re.search("bss.?gan", repository)} <= {REPOSITORY, f"YOU/{SETTINGS['repo']}"}
     assert set(re.findall(r"https://([\w-]+)\.github\.io/bss", path.read_text())) <= {SETTINGS["user"]}
 
 
