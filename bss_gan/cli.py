@@ -351,11 +351,12 @@ def _archive_progress():
 @click.option("--weights", default="chest-v1", show_default=True, metavar="NAME|RUN", help="Shipped weights, or a run folder.")
 @click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="Processes here, or actors on a cluster.")
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one for each core]")
-def _archive(source, out, weights, engine, workers):
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=300, show_default=True, metavar="SECONDS", help="A film that takes longer is quarantined.")
+def _archive(source, out, weights, engine, workers, timeout):
     "Suppress bone in a tree of films; killed or stopped at any moment, the same line goes on where it was."
     from bss_gan.archive import archive
     try:
-        counts = archive(source, out, weights, engine, workers, _archive_progress())
+        counts = archive(source, out, weights, engine, workers, _archive_progress(), timeout)
     except KeyboardInterrupt as error:
         raise click.ClickException("Stopped. What is done stays; the same line goes on from here.") from error
     click.echo("{files} files: {done} done, {quarantined} quarantined, {skipped} skipped; {now} looked at now.".format(**counts))
