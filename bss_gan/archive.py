@@ -18,12 +18,13 @@ import unicodedata
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from functools import lru_cache, partial
 from importlib.metadata import version
 from multiprocessing import get_context, parent_process
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
 
 from filelock import FileLock, Timeout
@@ -31,16 +32,16 @@ from filelock import FileLock, Timeout
 from . import __version__
 from .core import IMAGE_SUFFIXES, BadImage, BadInput, is_dicom
 from .data import _LOST, _retry
-from .dicom import name_weights, suppress_dicom
+from .dicom import _clash, _copy, _glance, name_weights, suppress_dicom
 from .export import fastest_engine, find_weights
-from .testing import load_suppressor, suppress_file
+from .testing import load_suppressor, result_name, suppress_file
 
 # %% ../nbs/10_archive.ipynb #aa198120
 def _read_line(line, model):
-    "Path, and (status, size, time) of a finished file; raises `ValueError` if it is no such line, `BadInput` for another model."
+    "Path, and (status, size, time, UID) of a finished file; raises `ValueError` if it is no such line, `BadInput` for another model."
     record = json.loads(line.decode("utf-8", "surrogateescape"))
     try:
-        path, known, made_by = record["path"], (_STATUSES[record["status"]], record["size"], record["mtime_ns"]), record["model_sha256"]
+        path, known, made_by = record["path"], (_STATUSES[record["status"]], record["size"], record["mtime_ns"], record.get("uid")), record["model_sha256"]
     except (KeyError, TypeError) as error:
         raise ValueError(f"{error} is missing") from error
     if made_by != model["model_sha256"]:
@@ -63,7 +64,7 @@ def _read_manifest(path, model):
                 raise BadInput(f"{path}: line {number} was {error}") from error
             except ValueError as error:
                 raise BadInput(f"{path}: line {number} is damaged ({error}). Remove it; its film is then done again.") from error
-            known[name] = what
+            known[name] = (*what, whole if what[-1] else None)
             whole += len(line)
     return known, whole
 
@@ -82,7 +83,7 @@ class _Manifest:
         if self.end < path.stat().st_size: self.file.truncate(self.end)
 
     def add(self, record):
-        "Writes a line and waits until the disk has it; raises `OSError`."
+        "Writes a line, waits until the disk has it, and gives its place in the file; raises `OSError`."
         record = record | self.model | {"finished": datetime.now(timezone.utc).isoformat(timespec="milliseconds")}
         line = json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogateescape") + b"\n"
         if self.file.write(line) != len(line):  # the disk is full: half a line must not stand before another one
@@ -90,6 +91,13 @@ class _Manifest:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
         os.fsync(self.file.fileno())
         self.end += len(line)
+        return self.end - len(line)
+
+    def line_at(self, place):
+        "The line that stands at a place in the file; raises `OSError`."
+        with open(self.path, "rb") as file:
+            file.seek(place)
+            return json.loads(file.readline().decode("utf-8", "surrogateescape"))
 
 # %% ../nbs/10_archive.ipynb #72ac84b1
 def _sha256(path, sync=False):
@@ -120,17 +128,16 @@ def _entries(folder):
     return sorted(folders), sorted(films), skipped
 
 # %% ../nbs/10_archive.ipynb #aa10a7b0
-def _target(name):
-    "The name of a film's result."
-    stem, ending = os.path.splitext(name)
-    if ending.lower() not in IMAGE_SUFFIXES: return f"{name}.dcm"  # numbers with dots in them are no endings
-    return stem + (".dcm" if ending.lower() == ".dcm" else ".png")
+def _target(path):
+    "Where among the results that of a film stands; what does not end like an image is DICOM, by its first bytes."
+    path = Path(path)
+    return path.with_name(result_name(path, path.suffix.lower() not in IMAGE_SUFFIXES - {".dcm"}))
 
 
 def _late(folders, films, done):
     "Name -> winner, for those entries of a folder whose result would have the name of another's."
     first, late = {}, {}
-    for name, wanted in [(name, name) for name in folders] + [(name, _target(name)) for name in sorted(films, key=lambda film: not done(film))]:
+    for name, wanted in [(name, name) for name in folders] + [(name, str(_target(name))) for name in sorted(films, key=lambda film: not done(film))]:
         winner = first.setdefault(unicodedata.normalize("NFC", wanted).casefold(), name)
         if winner != name: late[name] = winner
     return late
@@ -168,7 +175,7 @@ def _identity(root, path):
 
 def _line(path, size=None, mtime_ns=None, **what):
     "A line of the list."
-    empty = {"sha256_in": None, "sha256_out": None, "score": None, "notes": (), "seconds": 0.0}
+    empty = {"uid": None, "sha256_in": None, "sha256_out": None, "score": None, "notes": (), "seconds": 0.0}
     return {"path": path, "size": size, "mtime_ns": mtime_ns} | empty | what
 
 # %% ../nbs/10_archive.ipynb #40ed06b0
@@ -177,10 +184,10 @@ _suppressor, _name = (lru_cache(maxsize=1)(load) for load in (load_suppressor, n
 
 def _suppress(path, target, weights):
     "One film in, one film out, as a line of the list has it; raises `BadInput` or `OSError`."
-    before = _sha256(path)
-    if is_dicom(path): result = suppress_dicom(path, target, _suppressor(weights), _name(weights))
+    before, scan = _sha256(path), is_dicom(path)
+    if scan: result = suppress_dicom(path, target, _suppressor(weights), _name(weights))
     else: result = suppress_file(path, target, _suppressor(weights))
-    return {"sha256_in": before, "sha256_out": _sha256(target, sync=True), "score": round(result.score, 6), "notes": result.notes}
+    return {"uid": _glance(path) if scan else None, "sha256_in": before, "sha256_out": _sha256(target, sync=True), "score": round(result.score, 6), "notes": result.notes}
 
 # %% ../nbs/10_archive.ipynb #e8865fe0
 _RUN_OUT = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
@@ -210,24 +217,14 @@ def _stops_all(error, roots):
     return cannot_write and number not in _BAD_NAME
 
 # %% ../nbs/10_archive.ipynb #fc201cde
-def _attempt(path, target, weights):
-    "As `_suppress`, with the bare error of the operating system where a drive did not answer."
-    try:
-        return _suppress(path, target, weights)
-    except BadInput as error:
-        if getattr(_system_error(error), "errno", None) in _LOST: raise _system_error(error) from error
-        raise
-
-
 def _do_film(root, out, path, weights):
     "Does a film of the archive and returns its line for the list; the status is done, quarantined or stop."
     began, line = time.monotonic(), _line(path, *_identity(root, path))
     try:
-        line |= {"status": "done", "reason": ""} | _retry(_attempt, Path(root, path), Path(out, _target(path)), weights)
+        line |= {"status": "done", "reason": ""} | _retry(_suppress, Path(root, path), Path(out, _target(path)), weights)
     except Exception as error:  # a film with a fault that nobody foresaw must not end a run of weeks
-        told = error.__cause__ if isinstance(error.__cause__, BadInput) else error
-        reason = str(told) if isinstance(told, BadInput) else f"{path}: {type(told).__name__}: {told}"
-        line |= {"status": "stop" if _stops_all(told, (root, out)) else "quarantined", "reason": reason}
+        reason = str(error) if isinstance(error, BadInput) else f"{path}: {type(error).__name__}: {error}"
+        line |= {"status": "stop" if _stops_all(error, (root, out)) else "quarantined", "reason": reason}
     return line | {"seconds": round(time.monotonic() - began, 3)}
 
 # %% ../nbs/10_archive.ipynb #ec4af3e3
@@ -240,19 +237,84 @@ def _compare(root, out, path, earlier):
     return status if finished else "new"
 
 
-def _plan(root, out, manifest):
+def _plan(root, out, manifest, twins):
     "Paths of the films to be done, and how many files have which status; lists what needs no looking into; raises `OSError`."
     todo, counts = [], dict(files=0, done=0, quarantined=0, skipped=0, waiting=0, changed=0)
     for path, status, reason in _walk(root, manifest.known):
-        earlier = manifest.known.get(path, ("new", None, None))
+        *earlier, uid, place = manifest.known.pop(path, ("new", None, None, None, None))
         fate = status or _compare(root, out, path, earlier)
-        if status and earlier != (status, None, None): manifest.add(_line(path, status=status, reason=reason))
-        if fate == "changed": Path(out, _target(path)).unlink(missing_ok=True)
+        if status and earlier != [status, None, None]: manifest.add(_line(path, status=status, reason=reason))
+        stale = fate == "changed" or uid and not status and fate != "done"  # the latter if a run was killed over a copy
+        if stale: Path(out, _target(path)).unlink(missing_ok=True)
         if fate in ("new", "changed"): todo.append(path)
+        elif uid: twins.recall(uid, fate, place)
         counts["files"] += 1
         counts["changed"] += fate == "changed"
         counts["waiting" if fate in ("new", "changed") else fate] += 1
+    for line in twins.solved():
+        todo.append(line["path"])
+        for status, step in ((line["status"], -1), ("waiting", 1)): counts[status] += step
     return todo, counts
+
+# %% ../nbs/10_archive.ipynb #d56c3a26
+def _without_result(line, status, reason):
+    "The line of a film whose result is taken away."
+    return line | {"status": status, "reason": reason, "sha256_out": None, "score": None}
+
+
+def _meet(line, first, copies):
+    "The lines that change when a film meets the first one of its SOPInstanceUID, of which there may be copies."
+    if first["status"] == "done" and first["sha256_in"] == line["sha256_in"]:
+        original, copy = sorted((line, first), key=lambda one: one["path"])
+        fallen = _without_result(copy, "skipped", _copy(copy["path"], original["path"]))
+        return [line, fallen] if original is line else [fallen]
+    fallen = [(one, line) for one in (first, *copies) if first["status"] == "done"]
+    return [_without_result(one, "quarantined", _clash(one["path"], other["path"])) for one, other in [*fallen, (line, first)]]
+
+
+def _stands(lines, done):
+    "Whether copies of a film that is done, or without such a film clashes, are still what these lines of earlier runs say."
+    statuses, kinds = {line["status"] for line in lines}, {line["sha256_in"] for line in lines}
+    if not done: return statuses == {"quarantined"} and len(kinds) > 1
+    return statuses == {"skipped"} and kinds == {done["sha256_in"]} and done["path"] < min(line["path"] for line in lines)
+
+# %% ../nbs/10_archive.ipynb #1030ffea
+class _Twins:
+    "Films in DICOM by their SOPInstanceUID, as places in the list: of the film that is done, or of one that clashes; and of copies."
+
+    def __init__(self, manifest, out):
+        self.manifest, self.out, self.first, self.copies = manifest, out, {}, {}
+
+    def recall(self, uid, status, place):
+        "Takes in a line of an earlier run, of a film that is still there."
+        if status == "done": self.first[uid] = place
+        else: self.copies.setdefault(uid, []).append(place)
+
+    def solved(self):
+        "Yields the lines of copies and clashes that are none any more, since the other film has gone; raises `OSError`."
+        for uid, places in [*self.copies.items()]:
+            lines = [self.manifest.line_at(place) for place in places]
+            done = self.manifest.line_at(self.first[uid]) if uid in self.first else None
+            stands = _stands(lines, done)
+            if not stands: yield from lines
+            if not stands or not done: del self.copies[uid]
+            if stands and not done: self.first[uid] = places[0]
+
+    def add(self, line):
+        "Lists a film; returns the status before and after of each film that this changes; raises `OSError`."
+        uid, lines, before = line["uid"], [line], {line["path"]: "waiting"}
+        if uid in self.first:
+            first = self.manifest.line_at(self.first[uid])
+            same = first["sha256_in"] == line["sha256_in"]
+            lines = _meet(line, first, [] if same else map(self.manifest.line_at, self.copies.pop(uid, [])))
+            before[first["path"]] = first["status"]
+        for one in lines:
+            if uid and one["status"] != "done": Path(self.out, _target(one["path"])).unlink(missing_ok=True)
+        for one in lines:
+            place = self.manifest.add(one)
+            if uid and one["status"] == "skipped": self.copies.setdefault(uid, []).append(place)
+            elif uid: self.first[uid] = place
+        return [(before.get(one["path"], "skipped"), one["status"]) for one in lines]
 
 # %% ../nbs/10_archive.ipynb #78397c72
 def _sweep(out):
@@ -270,10 +332,11 @@ def _cores():
 
 
 def _settle(weights, place, places):
-    "Keeps a worker to its share of the cores, and loads its networks."
+    "Keeps a worker to its share of the cores, loads its networks, and gives the number of its process."
     cores = _cores()
     if hasattr(os, "sched_setaffinity"): os.sched_setaffinity(0, cores[place::places] or [cores[place % len(cores)]])
     _suppressor(weights)
+    return os.getpid()
 
 
 def _serve():
@@ -289,43 +352,66 @@ def _serve():
 _LIVES = 3  # workers that a film may kill
 
 
-def _deadly(root, out, path):
-    "The line of a film that has killed its workers."
-    reason = f"{path}: ended {_LIVES} worker processes, perhaps for want of memory."
-    return _line(path, *_identity(root, path), status="quarantined", reason=reason)
-
-
 def _new_process(weights, place, places):
-    "A pool of one worker process, ready to work; raises `BadInput` if it cannot be started."
+    "A pool of one worker process, ready to work, and the number of that; raises `BadInput` if it cannot be started."
     for _ in range(_LIVES):
         pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_serve)
         try:
-            pool.submit(_settle, weights, place, places).result()
-            return pool
+            return pool, pool.submit(_settle, weights, place, places).result()
         except Exception as error:
             pool.shutdown()
             if not isinstance(error, BrokenProcessPool): raise
     raise BadInput("worker processes end before their first film. Use fewer workers if memory is short; in a program of "
                    'your own, call archive only below `if __name__ == "__main__":`.')
 
+# %% ../nbs/10_archive.ipynb #c16c9f85
+_PATIENCE = 30  # seconds to wait for the size and the time of a file
+
+
+def _clear(root, out, path):
+    "Removes what a worker that is no more may have written last, and gives size and time of its film."
+    with suppress(OSError): Path(out, _target(path)).unlink(missing_ok=True)
+    return _identity(root, path)
+
+
+def _give_up(root, out, path, why):
+    "The line of a film that cost a worker; the status is quarantined, or stop if a drive does not answer any more."
+    answer = SimpleQueue()
+    Thread(target=lambda: answer.put(_clear(root, out, path)), daemon=True).start()
+    try:
+        return _line(path, *answer.get(timeout=_PATIENCE), status="quarantined", reason=f"{path}: {why}.")
+    except Empty:
+        reason = f"{path}: {why}, and the drive does not answer. Mount it again, and run this again."
+        return _line(path, status="stop", reason=reason)
+
+
+_DEADLY = f"ended {_LIVES} worker processes, perhaps for want of memory"
+_ENDLESS = "was not done after {:g} s, and was given up"
+
 # %% ../nbs/10_archive.ipynb #3313f109
 @contextmanager
-def _local_worker(weights, place, places):
-    "A function that does films in a process of its own, which is replaced if it dies."
-    pools = [_new_process(weights, place, places)]
+def _local_worker(weights, timeout, place, places):
+    "A function that does films in a process of its own, which is replaced if it dies, or is killed after the time limit."
+    pool, process = _new_process(weights, place, places)
 
     def work(film):
+        nonlocal pool, process
         for _ in range(_LIVES):
             try:
-                return pools[-1].submit(_do_film, *film, weights).result()
+                return pool.submit(_do_film, *film, weights).result(timeout)
             except BrokenProcessPool:
-                pools[-1] = _new_process(weights, place, places)
-        return _deadly(*film)
+                pool, process = _new_process(weights, place, places)
+            except TimeoutError:
+                with suppress(ProcessLookupError): os.kill(process, signal.SIGKILL)
+                pool.shutdown(wait=False)
+                pool, process = _new_process(weights, place, places)
+                return _give_up(*film, _ENDLESS.format(timeout))
+        return _give_up(*film, _DEADLY)
 
     try:
         yield work
     finally:
-        pools[-1].shutdown()
+        pool.shutdown()
 
 # %% ../nbs/10_archive.ipynb #c4b4f991
 def _hand_out(films, workers, record):
@@ -367,8 +453,8 @@ def _import_ray():
 
 # %% ../nbs/10_archive.ipynb #6d76687d
 @contextmanager
-def _ray_worker(node, weights, place, places):
-    "A function that does films in an actor on a node of the cluster, which Ray replaces if it dies."
+def _ray_worker(node, weights, timeout, place, places):
+    "A function that does films in an actor on a node of the cluster, which Ray replaces if it dies, and we after the time limit."
     ray = _import_ray()
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
     where = NodeAffinitySchedulingStrategy(node, soft=True)
@@ -376,10 +462,16 @@ def _ray_worker(node, weights, place, places):
     actor = ray.remote(**options)(_Actor).remote(weights, place, places)
 
     def work(film):
+        nonlocal actor
         try:
-            return ray.get(actor.work.remote(*film, weights))
+            return ray.get(actor.work.remote(*film, weights), timeout=timeout)
         except ray.exceptions.RayActorError:
-            return _deadly(*film)
+            return _give_up(*film, _DEADLY)
+        except ray.exceptions.GetTimeoutError:
+            ray.kill(actor)
+            actor = ray.remote(**options)(_Actor).remote(weights, place, places)
+            ray.get(actor.ready.remote())
+            return _give_up(*film, _ENDLESS.format(timeout))
 
     try:
         ray.get(actor.ready.remote())
@@ -390,20 +482,20 @@ def _ray_worker(node, weights, place, places):
         ray.kill(actor)
 
 # %% ../nbs/10_archive.ipynb #5cca71f7
-def _local_workers(wanted, weights, films):
+def _local_workers(wanted, weights, timeout, films):
     "Makers of worker processes on this machine, no more than there are films."
     wanted = wanted or (len(_cores()) if fastest_engine() == "openvino" else 1)  # a graphics processor serves one
     wanted = min(wanted, films)
-    return [partial(_local_worker, weights, place, wanted) for place in range(wanted)]
+    return [partial(_local_worker, weights, timeout, place, wanted) for place in range(wanted)]
 
 
-def _ray_workers(wanted, weights, films):
+def _ray_workers(wanted, weights, timeout, films):
     "Makers of actors, spread over the nodes of the cluster by their cores, no more than there are films."
     nodes = {node["NodeID"]: int(node["Resources"].get("CPU", 0)) for node in _import_ray().nodes() if node["Alive"]}
     slots = [(place, node) for node, cores in nodes.items() for place in range(cores)]
     slots = sorted(slots, key=lambda slot: slot[0])[:min(wanted or films, films)]  # the first core of each node, then the second, ...
     share = Counter(node for _, node in slots)
-    return [partial(_ray_worker, node, weights, place, share[node]) for place, node in slots]
+    return [partial(_ray_worker, node, weights, timeout, place, share[node]) for place, node in slots]
 
 
 _ENGINES = {"local": _local_workers, "ray": _ray_workers}
@@ -473,14 +565,15 @@ def _open_manifest(out, weights):
 
 def _do_missing(root, out, manifest, makers, progress):
     "Does what is missing and returns the counts; raises `BadInput` or `OSError` for what stops all."
-    todo, counts = _plan(root, out, manifest)
+    twins = _Twins(manifest, out)
+    todo, counts = _plan(root, out, manifest, twins)
     counts, began = counts | {"now": 0, "seconds": 0.0}, time.monotonic()
     if progress: progress(counts.copy())
 
     def record(film, line):
         if line["status"] == "stop": raise BadInput(f"{line['reason']} What is done stays done.")
-        manifest.add(line)
-        for name, step in ((line["status"], 1), ("waiting", -1), ("now", 1)): counts[name] += step
+        for before, after in twins.add(line): counts.update({before: counts[before] - 1, after: counts[after] + 1})
+        counts["now"] += 1
         counts["seconds"] = time.monotonic() - began
         if progress: progress(counts.copy())
 
@@ -497,14 +590,16 @@ def archive(
     engine: str = "local",        # "local": processes on this machine; "ray": actors on a cluster
     workers: int | None = None,   # processes; None: one for each core (on a graphics processor: one)
     progress=None,                # called with the counts after each film; `progress_line` makes a line of them
+    timeout: float = 300,         # seconds after which a film is given up and quarantined, and its worker replaced
 ) -> dict:                        # files, of these done, quarantined, skipped, waiting; changed since an earlier run; looked at now, in how many seconds
     "Suppresses bone in a tree of films, going on where an earlier run was ended; raises `BadInput` for what stops all."
     root, out = Path(os.path.realpath(source)), Path(os.path.realpath(out))
     if engine not in _ENGINES: raise BadInput(f"engine={engine!r} is none of {', '.join(_ENGINES)}.")
     if workers is not None and workers < 1: raise BadInput(f"workers={workers}: at least one is needed.")
+    if not timeout > 0: raise BadInput(f"timeout={timeout}: films need some seconds.")
     _check_folders(root, out)
     try:
         with _open_manifest(out, weights) as manifest:
-            return _do_missing(root, out, manifest, partial(_ENGINES[engine], workers, weights), progress)
+            return _do_missing(root, out, manifest, partial(_ENGINES[engine], workers, weights, timeout), progress)
     except OSError as error:
         raise BadInput(f"{error.filename or out}: {error.strerror}. Mend that and run this again: what is done stays.") from error

@@ -213,14 +213,17 @@ def _train(data, simulated, start, out, preset, resume, copy, **wishes):
     if is_chief(strategy): _say_result(out, split)
 
 # %% ../nbs/11_cli.ipynb #c91ee960
-def _for_dicom(films, weights):
-    "What `suppress_files` needs if there are films in DICOM: how one is done, and path -> why it is left out; and which copies are no error."
-    from bss_gan.core import find_images, is_dicom
-    found = [film for path in films for film in (find_images(path)[0] if path.is_dir() else [path]) if is_dicom(film)]
-    if not found: return {}, {}
-    from bss_gan.dicom import find_duplicates, name_weights, suppress_dicom
-    copies, refused = find_duplicates(found)
-    return {"dicom": partial(suppress_dicom, weights=name_weights(weights)), "leave_out": copies | refused}, copies
+def _for_dicom(weights):
+    "What `suppress_files` needs for films in DICOM, and a dictionary that will hold those that are copies, which are no error."
+    copies = {}
+
+    def prepare(films):
+        from bss_gan.dicom import find_duplicates, name_weights, suppress_dicom
+        skipped, refused = find_duplicates(films)
+        copies.update(skipped)
+        return partial(suppress_dicom, weights=name_weights(weights)), skipped | refused
+
+    return prepare, copies
 
 
 def _read(path, polarity):
@@ -243,7 +246,7 @@ def _suppress(films, out, weights, pictures):
     from tqdm import tqdm
     from bss_gan.core import atomic_path
     from bss_gan.testing import draw_result, load_suppressor, suppress_files
-    hospital, copies = _for_dicom(films, weights)
+    prepare, copies = _for_dicom(weights)
     count, suppressor = _counter("suppressing"), load_suppressor(weights, many=len(films) > 1 or films[0].is_dir())
 
     def say(result, done, total):
@@ -252,7 +255,7 @@ def _suppress(films, out, weights, pictures):
             with atomic_path(pictures / f"{result.target.stem}.png") as part: draw_result(result, suppressor, _read).savefig(part)
         count(done, total)
 
-    results = suppress_files(films, out, suppressor, progress=say, **hospital)
+    results = suppress_files(films, out, suppressor, dicom=prepare, progress=say)
     failed = [result for result in results if not result.ok and result.source not in copies]
     for copy in copies.values(): click.echo(f"left out: {copy}")
     click.echo(f"{sum(result.ok for result in results)} done, in {out}; {len(failed)} failed.")
@@ -348,11 +351,12 @@ def _archive_progress():
 @click.option("--weights", default="chest-v1", show_default=True, metavar="NAME|RUN", help="Shipped weights, or a run folder.")
 @click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="Processes here, or actors on a cluster.")
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one for each core]")
-def _archive(source, out, weights, engine, workers):
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=300, show_default=True, metavar="SECONDS", help="A film that takes longer is quarantined.")
+def _archive(source, out, weights, engine, workers, timeout):
     "Suppress bone in a tree of films; killed or stopped at any moment, the same line goes on where it was."
     from bss_gan.archive import archive
     try:
-        counts = archive(source, out, weights, engine, workers, _archive_progress())
+        counts = archive(source, out, weights, engine, workers, _archive_progress(), timeout)
     except KeyboardInterrupt as error:
         raise click.ClickException("Stopped. What is done stays; the same line goes on from here.") from error
     click.echo("{files} files: {done} done, {quarantined} quarantined, {skipped} skipped; {now} looked at now.".format(**counts))

@@ -170,7 +170,7 @@ class PairReport:
 # %% ../nbs/01_data.ipynb #e607e9db
 def _usable(folder):
     "Films of one folder, the problems with the others, and the ignored files."
-    images, ignored = find_images(folder)
+    images, ignored = _retry(find_images, folder)
     copies = [path for path in images if re.search(r"\s?\(\d+\)$", path.stem)]
     links = [path for path in ignored if path.is_symlink()]  # those that lead out of the folder, or nowhere
     problems = [Problem("copy", p, "looks like a second copy left by Drive. Delete it, or rename it if it is a film of its own.") for p in copies]
@@ -191,7 +191,7 @@ def _compare(source, target, resize_pairs):
         try:
             sizes.append(_retry(_header_size, path))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            if getattr(error, "errno", None) in _LOST:
+            if _is_lost(error):
                 raise
             reason = getattr(error, "strerror", None) or "no image is in it"
             return Problem("unreadable", path, f"cannot be read ({reason}). Copy it again.")
@@ -233,13 +233,18 @@ _RETRIES = (1, 3, 9)  # seconds to wait before trying again
 _LOST = {errno.ENOTCONN, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}  # what a Drive mount says when it hiccups
 
 
+def _is_lost(error):
+    "Whether the Drive did not answer, as the error says itself, or the one that it was raised from."
+    return any(getattr(one, "errno", None) in _LOST for one in (error, error.__cause__))
+
+
 def _retry(action, *args):
-    "`action(*args)`, tried again when the Drive does not answer."
+    "`action(*args)`, tried again when the Drive does not answer; raises what the last try raises."
     for seconds in _RETRIES:
         try:
             return action(*args)
-        except OSError as error:
-            if error.errno not in _LOST:
+        except (OSError, BadInput) as error:
+            if not _is_lost(error):
                 raise
             time.sleep(seconds)
     return action(*args)
@@ -356,7 +361,7 @@ class _Sketch(NamedTuple):
 
 def _sketch(film):
     "What is compared of a film, given as path or as (H, W, 1) array; raises `BadImage`."
-    image = film if isinstance(film, np.ndarray) else read_film(film).xray
+    image = film if isinstance(film, np.ndarray) else _retry(read_film, film).xray
     image = cv2.resize(np.float32(image).reshape(image.shape[:2]), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
     small = cv2.resize(_structure(image, 3, 9), (32, 32), interpolation=cv2.INTER_AREA)
     return _Sketch(small, _structure(image, 4, 12), _structure(image, 1, 3))
@@ -479,8 +484,8 @@ def read_pair(
     polarity: str = "auto",            # "auto", or "bright" / "dark" if you know how bone looks in the files
 ) -> tuple[np.ndarray, np.ndarray]:    # xray, soft: (H, W, 1) float32 in [0, 1], both bone-bright
     "Reads both films of a pair; the X-ray decides the polarity of both. Raises `BadImage`."
-    film = read_film(pair.source, polarity)
-    soft = read_film(pair.target, "dark" if film.bone_dark else "bright").xray
+    film = _retry(read_film, pair.source, polarity)
+    soft = _retry(read_film, pair.target, "dark" if film.bone_dark else "bright").xray
     if size is None:
         size = film.xray.shape[:2]
     return resize(film.xray, size), resize(soft, size)
@@ -493,13 +498,14 @@ def load_pairs(
     workers: int = 2,                  # films that are decoded at the same time
     progress: bool = False,            # show a progress bar
 ) -> tuple[np.ndarray, np.ndarray]:    # xray, soft: (N, size, size, 1) float32 in [0, 1], in the order of `pairs`
-    "Decodes every film once, in parallel; raises `BadFolder` naming all films that cannot be read."
+    "Decodes every film once, in parallel; raises `BadFolder` naming all films that cannot be read, or that on which the Drive was lost."
     xray, soft = (np.empty((len(pairs), size, size, 1), np.float32) for _ in range(2))
 
     def load(i):
         try:
             xray[i], soft[i] = read_pair(pairs[i], size, polarity)
         except BadInput as error:
+            if _is_lost(error): raise BadFolder(f"{error} Mount the Drive again.") from error  # nobody waits for each of the others
             return str(error)
 
     with ThreadPoolExecutor(workers) as pool:

@@ -29,6 +29,7 @@ from pydicom.pixels import apply_modality_lut, pixel_array
 
 from . import __version__
 from .core import _MAX_PIXELS, _MIN_SIDE, _read_bytes, BadImage, BadInput, atomic_path, looks_bone_dark
+from .data import _retry
 from .export import find_weights
 from .testing import SuppressionResult, Suppressor
 
@@ -37,12 +38,16 @@ _OTHER_KINDS = {b"\x89PNG": "a PNG image", b"\xff\xd8\xff": "a JPEG image", b"II
                 b"PK\3\4": "a ZIP archive"}
 
 
+def _is_deflated(data):
+    "Whether a file says that it is deflated, in the group of elements that never is."
+    return str(uid.DeflatedExplicitVRLittleEndian).encode() in data[132:144 + int.from_bytes(data[140:144], "little")]
+
+
 def _is_bomb(data):
     "Whether a deflated file would inflate to more than the largest film; it is not inflated further than that."
-    start = 144 + int.from_bytes(data[140:144], "little")  # behind the group of elements that is never deflated
-    if str(uid.DeflatedExplicitVRLittleEndian).encode() not in data[132:start]: return False
+    if not _is_deflated(data): return False
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    inflater.decompress(data[start:], 2 * _MAX_PIXELS + 10_000_000)
+    inflater.decompress(data[144 + int.from_bytes(data[140:144], "little"):], 2 * _MAX_PIXELS + 10_000_000)
     return bool(inflater.unconsumed_tail)
 
 
@@ -449,10 +454,40 @@ def _glance(path):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
+            with open(path, "rb") as file:
+                start = file.read(144)
+                start += file.read(int.from_bytes(start[140:], "little"))
+            dataset = _open(path) if _is_deflated(start) else pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
         return "DICOMDIR" if dataset.file_meta.get("MediaStorageSOPClassUID") == uid.MediaStorageDirectoryStorage else str(dataset.get("SOPInstanceUID") or "")
     except Exception:  # what is wrong with it, `read_dicom` will say
         return ""
+
+
+def _copy(path, original):
+    "Why a film can be skipped of which another file holds the same bytes."
+    return f"{path}: is the same file as {original}."
+
+
+def _clash(path, other):
+    "Why a film must not be used that has the SOPInstanceUID of another one."
+    return f"{path}: has the SOPInstanceUID of another film ({other}). Find out which one is right, and remove the other."
+
+# %% ../nbs/09_dicom.ipynb #304139da
+def _digest(path):
+    "Checksum of a file; None for one that cannot be read."
+    try:
+        return hashlib.sha256(_retry(_read_bytes, path)).digest()
+    except BadImage:
+        return None
+
+
+def _is_film(path):
+    "Whether a film can be read. One that cannot is refused for that reason, and takes no other one with it."
+    try:
+        read_dicom(path)
+    except BadImage:
+        return False
+    return True
 
 
 def find_duplicates(
@@ -463,12 +498,12 @@ def find_duplicates(
     for path in map(Path, paths): groups.setdefault(_glance(path), []).append(path)
     for path in groups.pop("DICOMDIR", []): skipped[path] = f"{path}: is the table of contents of a disc (DICOMDIR)."
     groups.pop("", None)
-    for name, group in groups.items():
-        first = {}  # digest -> path
-        for path in group if len(group) > 1 else []:
-            original = first.setdefault(hashlib.sha256(path.read_bytes()).digest(), path)
-            if original != path: skipped[path] = f"{path}: is the same file as {original}."
-        for path in first.values() if len(first) > 1 else []:
-            others = ", ".join(str(other) for other in first.values() if other != path)
-            refused[path] = f"{path}: has the SOPInstanceUID of another film ({others}). Find out which one is right, and remove the other."
+    for group in groups.values():
+        films = {path: digest for path in group if len(group) > 1 and (digest := _digest(path))}
+        if len(set(films.values())) > 1: films = {path: digest for path, digest in films.items() if _is_film(path)}
+        first = {digest: path for path, digest in reversed(films.items())}  # the last one written is the first of the group
+        for path in films:
+            other = next((other for digest, other in first.items() if digest != films[path]), None)
+            if other: refused[path] = _clash(path, other)
+            elif first[films[path]] != path: skipped[path] = _copy(path, first[films[path]])
     return skipped, refused

@@ -24,7 +24,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from .core import (IMAGE_SUFFIXES, BadImage, BadInput, ModelConfig, atomic_path, find_images, is_dicom, read_film, resize,
                           show_films, write_film, write_json)
-from .data import _LOST, _retry, BadFolder, case_key, find_pairs, find_same_patients, read_pair
+from .data import _retry, BadFolder, case_key, find_pairs, find_same_patients, read_pair
 from .export import find_weights, load_functions
 from .metrics import (METRICS, confidence_interval, fit, insert_nodule, nodule_preservation, nodule_transfer, results_table,
                              score_case, summarise)
@@ -145,20 +145,6 @@ class SuppressionResult:
         if not self.ok: return self.message
         return "; ".join([f"{self.source.name}: {self.label} ({self.score:.3f})", *self.notes])
 
-# %% ../nbs/08_testing.ipynb #1ca80cb0
-def _insist(action, *args):
-    "As the action, but tried again where a Drive does not answer; raises what the last try raised."
-    def attempt():
-        try:
-            return action(*args)
-        except BadInput as error:
-            if getattr(error.__cause__, "errno", None) in _LOST: raise error.__cause__ from error
-            raise
-    try:
-        return _retry(attempt)
-    except OSError as error:
-        raise error.__cause__ or error
-
 # %% ../nbs/08_testing.ipynb #24fbeb0c
 def _list_films(inputs, out):
     "Every film of the files and folders given, once, and links out of a folder; raises `BadInput` for an output folder within an input folder."
@@ -169,7 +155,7 @@ def _list_films(inputs, out):
             continue
         if path.resolve() in (out, *out.parents):
             raise BadInput(f"{out}: lies in {path}, where the films are. Choose an output folder outside of it.")
-        found, ignored = _insist(find_images, path)
+        found, ignored = _retry(find_images, path)
         away = [entry for entry in ignored if entry.is_symlink() and entry.suffix.lower() in IMAGE_SUFFIXES]
         if not found + away: raise BadInput(f"{path}: holds no images. Check the name of the folder.")
         films, links = films + found, links + away
@@ -177,18 +163,19 @@ def _list_films(inputs, out):
 
 
 def result_name(
-    path: Path,   # a film
-) -> str:         # <stem>.dcm for DICOM, else <stem>.png
+    path: Path,    # a film
+    dicom: bool,   # whether it is DICOM
+) -> str:          # <stem>.dcm for DICOM, else <stem>.png
     "The name of a film's result."
-    if not is_dicom(path): return f"{path.stem}.png"
-    return f"{path.stem if path.suffix.lower() == '.dcm' else path.name}.dcm"  # numbers with dots in them are no endings
+    if dicom and path.suffix.lower() != ".dcm": return f"{path.name}.dcm"  # numbers with dots in them are no endings
+    return path.stem + (".dcm" if dicom else ".png")
 
 
 def _assign_targets(films, out):
     "(film, target, message): the message is set if two films want one name, or a film would be overwritten."
     first, inputs, plan = {}, {os.path.realpath(path) for path in films}, []
     for path in films:
-        target, message = Path(out) / result_name(path), ""
+        target, message = Path(out) / result_name(path, is_dicom(path)), ""
         winner = first.setdefault(unicodedata.normalize("NFC", target.name).casefold(), path)
         if winner != path: message = f"{path}: would be written to {target}, as {winner} is. Rename one of them."
         elif os.path.realpath(target) in inputs: message = f"{path}: its result would overwrite the film {target}. Choose another output folder."
@@ -212,29 +199,32 @@ def suppress_file(
     return SuppressionResult(path, target, True, "", *suppressor.verdict(film.xray, soft), film.bone_dark, film.notes)
 
 # %% ../nbs/08_testing.ipynb #db179933
+def _refuse_dicom(films):
+    "What `suppress_files` does with films in DICOM where nobody has told it how: nothing, and why."
+    return None, {path: f"{path}: is DICOM. Use the command `bss-gan suppress`, or hand `dicom` over." for path in films}
+
+
 def suppress_files(
     inputs,                    # paths of films and of folders with films
     out: str | os.PathLike,    # folder for the results, named by `result_name`; made if needed
     suppressor: Suppressor,    # from `load_suppressor`
     polarity: str = "auto",    # as in `read_film`
-    dicom=None,                # (path, target, suppressor) -> SuppressionResult, for films in DICOM; None refuses them
-    leave_out=None,            # path -> why this film shall not be done
+    dicom=None,                # called with a list of the films in DICOM, gives (path, target, suppressor) -> SuppressionResult, and path -> why it is left out; None refuses all
     progress=None,             # called after each film with its result, the number done and the number in all
     workers: int | None = None,  # films under way at the same time, one more than there are cores by default; the results do not depend on it
 ) -> list[SuppressionResult]:  # one for each film, in order
     "Suppresses bone in films, going on after bad ones; raises `BadInput` if nothing can be read or written at all."
     films, links = _list_films(inputs, out)
-    plan, results = _assign_targets(films, out), []
+    plan, results, scans = _assign_targets(films, out), [], dict.fromkeys(film for film in films if is_dicom(film))
+    suppress_scan, left_out = (dicom or _refuse_dicom)([*scans]) if scans else (None, {})
     plan += [(link, None, f"{link}: is a link that leads out of its folder. Copy the film itself, or name it instead of the folder.") for link in links]
 
     def do(planned):
         path, target, message = planned
-        message = message or (leave_out or {}).get(path, "")
-        if not message and is_dicom(path) and not dicom: message = f"{path}: is DICOM. Use the command `bss-gan suppress`, or hand `dicom` over."
+        if message := message or left_out.get(path, ""): return SuppressionResult(path, message=message)
         try:
-            if message: return SuppressionResult(path, message=message)
-            if is_dicom(path): return _insist(dicom, path, target, suppressor)
-            return _insist(suppress_file, path, target, suppressor, polarity)
+            if path in scans: return _retry(suppress_scan, path, target, suppressor)
+            return _retry(suppress_file, path, target, suppressor, polarity)
         except BadImage as error:
             return SuppressionResult(path, message=str(error))
 
@@ -354,8 +344,8 @@ def _prediction_files(pairs, folder):
 def _from_files(files):
     "A system whose results are files."
     def predict(pair, xray, soft):
-        polarity = "dark" if read_film(pair.source).bone_dark else "bright"
-        pred = resize(read_film(files[pair], polarity).xray, xray.shape[:2])
+        polarity = "dark" if _retry(read_film, pair.source).bone_dark else "bright"
+        pred = resize(_retry(read_film, files[pair], polarity).xray, xray.shape[:2])
         negative = ((pred - pred.mean()) * xray).mean() < 0
         return (1 - pred, {"negative": True}) if negative else (pred, {})
     return predict
@@ -552,7 +542,7 @@ def nodule_test(
     "Plants a nodule of 8 to 25 mm and 0.05 to 0.12 of the grey range in each film and follows it; raises `BadImage`, and `BadInput` if no film can be used."
     passed, kept, skipped = [], [], []
     for number, path in enumerate(films):
-        rng, film = np.random.default_rng(number), read_film(path).xray
+        rng, film = np.random.default_rng(number), _retry(read_film, path).xray
         diameter = rng.uniform(8, 25) / 350 * film.shape[1]  # a chest film is about 350 mm wide
         try: planted, mask = insert_nodule(film, diameter, rng.uniform(0.05, 0.12), rng)
         except BadInput: skipped.append(Path(path).name)

@@ -1,12 +1,14 @@
 """A tree of films, killed at any moment, ends as if nothing had happened; dead workers and full disks cost a retry and nothing else.
 
 `python tests/test_archive.py 20000` does as many small films and prints how much memory that took: some minutes."""
-import hashlib, json, multiprocessing, os, random, shutil, signal, subprocess, sys, tempfile, time
+import hashlib, json, multiprocessing, os, random, shutil, signal, subprocess, sys, tempfile, threading, time
 from pathlib import Path
 
 import cv2, numpy as np, pytest
 from project import python
+from test_dicom import make
 
+import bss_gan.archive
 from bss_gan.archive import archive
 from bss_gan.core import BadInput, example_film
 
@@ -232,6 +234,80 @@ def test_a_film_that_kills_its_workers_goes_to_quarantine(films, tiny, tmp_path)
     check_complete(tmp_path / "out", json.loads(done.stdout.splitlines()[-1]), done=DONE - 3, quarantined=QUARANTINED + 3)
 
 
+# A film whose reading never ends: after the plan is made, a named pipe takes its place, into which nobody writes.
+ENDLESS = """
+import json, os, sys
+from pathlib import Path
+from bss_gan.archive import archive
+if __name__ == "__main__":
+    source, out, weights, engine = sys.argv[1:]
+    endless = [Path(source, "00/Station 1/7.png"), Path(source, "00/Station 2/7.png")]
+    def replace(counts):
+        if counts["now"]: return
+        for path in endless:
+            path.unlink()
+            os.mkfifo(path)
+    print(json.dumps(archive(source, out, weights, engine, workers=2, progress=replace, timeout=3)))
+"""
+
+
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_a_film_that_never_ends_goes_to_quarantine(engine, films, tiny, whole, tmp_path):
+    if engine == "ray": pytest.importorskip("ray", reason="Ray is not installed: pip install 'bss-gan[ray]'")
+    shutil.copytree(films, tmp_path / "films", symlinks=True)
+    said = python("-c", ENDLESS, tmp_path / "films", tmp_path / "out", tiny, engine, timeout=120).stdout.splitlines()
+    check_complete(tmp_path / "out", json.loads(next(line for line in said if line.startswith("{"))), done=DONE - 2, quarantined=QUARANTINED + 2)
+    endless = [row for path, row in manifest(tmp_path / "out").items() if path.endswith("/7.png") and row["status"] == "quarantined"]
+    assert len(endless) == 2 and all("not done after 3 s" in row["reason"] for row in endless)
+    assert contents(tmp_path / "out") == {name: data for name, data in contents(whole).items() if name not in ("00/Station 1/7.png", "00/Station 2/7.png")}
+
+
+# A decoder that never ends and lets no other thread of its process have a turn; and what it wrote before, if it was the writer.
+STUCK = """
+import ctypes
+import bss_gan.archive
+suppress = bss_gan.archive._suppress
+def stuck(path, target, weights):
+    found = suppress(path, target, weights)
+    if path.name == "7.png": ctypes.PyDLL(None).sleep(10_000)
+    return found
+bss_gan.archive._suppress = stuck
+"""
+
+
+def test_a_decoder_that_never_ends_costs_its_film_only(films, tiny, whole, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(STUCK)
+    code = RUN.replace("workers=2", "workers=2, timeout=2")
+    python("-c", code, films, tmp_path / "out", tiny, env={"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])})
+    rows = manifest(tmp_path / "out")
+    stuck = {path for path, row in rows.items() if "not done after 2 s" in row.get("reason", "")}
+    assert stuck == {path for path in rows if path.endswith("/7.png")} and len(stuck) == 3
+    assert contents(tmp_path / "out") == {name: data for name, data in contents(whole).items() if not name.endswith("/7.png")}
+
+
+def test_a_drive_that_never_answers_stops_the_run(films, tiny, tmp_path, monkeypatch):
+    # What asks for a film that has taken too long gets no answer either.
+    asked = threading.Event()
+
+    def clear(*film):
+        asked.set()
+        threading.Event().wait()
+
+    monkeypatch.setattr(bss_gan.archive, "_clear", clear)
+    monkeypatch.setattr(bss_gan.archive, "_PATIENCE", 0.2)
+    shutil.copytree(films / "00/Station 1", tmp_path / "films")
+
+    def hang(counts):
+        if counts["now"]: return
+        (tmp_path / "films/7.png").unlink()
+        os.mkfifo(tmp_path / "films/7.png")
+
+    with pytest.raises(BadInput, match="7.png: was not done after 1 s.*drive does not answer.*What is done stays"):
+        archive(tmp_path / "films", tmp_path / "out", tiny, workers=2, progress=hang, timeout=1)
+    rows = manifest(tmp_path / "out")
+    assert asked.is_set() and "7.png" not in rows and {row["status"] for row in rows.values()} == {"done"}
+
+
 DISK = """
 import subprocess, sys
 from pathlib import Path
@@ -328,6 +404,115 @@ def test_a_changed_film_is_done_again(films, tiny, tmp_path):
     after = contents(out)
     assert {name for name in before if before[name] != after.get(name)} == {"00/Station 1/4.png", "00/Station 1/5.png"}
     assert set(after) == set(before) - {"00/Station 1/5.png"}, "no half films, and no result of a film that is no more"
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    "Films in DICOM: one with two copies, three that clash, one beside a broken one with its UID, and one more."
+    folder, grey = tmp_path_factory.mktemp("scans") / "scans", cv2.resize(cv2.imread(str(example_film()), 0), (64, 64)) / np.float32(255)
+    for ward in ("north", "south"): (folder / ward).mkdir(parents=True)
+    for number in range(4): make(folder / f"north/{number}.dcm", xray=grey, SOPInstanceUID=f"1.2.{number}", PatientID=f"{number}")
+    shutil.copy(folder / "north/0.dcm", folder / "south/copy.dcm")
+    shutil.copy(folder / "north/0.dcm", folder / "south/1.2.840.99")  # a number, no ending
+    make(folder / "south/clash.dcm", xray=grey, SOPInstanceUID="1.2.1", PatientID="other")
+    shutil.copy(folder / "north/1.dcm", folder / "south/again.dcm")
+    (folder / "south/cut.dcm").write_bytes((folder / "north/2.dcm").read_bytes()[:-2000])
+    return folder
+
+
+def scan_statuses(out):
+    return {Path(path).name: (row["status"], row["reason"]) for path, row in manifest(out).items()}
+
+
+def test_42_copies_are_skipped_and_clashes_quarantined(scans, tiny, tmp_path):
+    shutil.copytree(scans, tmp_path / "scans")
+    scans, out = tmp_path / "scans", tmp_path / "out"
+    counts = archive(scans, out, tiny, workers=2)
+    assert {name: counts[name] for name in ("files", "done", "quarantined", "skipped", "waiting")} == dict(files=9, done=3, quarantined=4, skipped=2, waiting=0)
+    found = scan_statuses(out)
+    assert {name for name in found if found[name][0] == "quarantined"} == {"1.dcm", "clash.dcm", "again.dcm", "cut.dcm"}
+    assert all(found[name][0] == "skipped" and "is the same file as" in found[name][1] for name in ("copy.dcm", "1.2.840.99"))
+    assert all("has the SOPInstanceUID of another film" in found[name][1] for name in ("1.dcm", "clash.dcm", "again.dcm")) and "cut.dcm: holds" in found["cut.dcm"][1]
+    assert set(contents(out)) == {"north/0.dcm", "north/2.dcm", "north/3.dcm"}
+    assert manifest(out)["north/3.dcm"]["uid"] == "1.2.3" and manifest(out)["south/cut.dcm"]["uid"] is None
+    before = (out / "manifest.jsonl").read_bytes()
+    assert archive(scans, out, tiny)["now"] == 0 and (out / "manifest.jsonl").read_bytes() == before
+    for gone in ("north/0.dcm", "south/clash.dcm"): (scans / gone).unlink()  # an original, and one of two that clash
+    counts = archive(scans, out, tiny, workers=1)
+    assert (counts["now"], counts["done"], counts["quarantined"], counts["skipped"]) == (4, 4, 1, 2)
+    found = scan_statuses(out)
+    assert (found["1.2.840.99"][0], found["1.dcm"][0], found["copy.dcm"][0], found["again.dcm"][0]) == ("done", "done", "skipped", "skipped")
+    assert set(contents(out)) >= {"south/1.2.840.99.dcm", "north/1.dcm"} and "south/again.dcm" not in contents(out)
+
+
+class Killed(BaseException):
+    "The end of a run between two steps."
+
+
+def list_scans(root, out, films, rng, monkeypatch, steps):
+    "What a run lists of films (path -> UID and contents) that are done in any order, until it is killed after so many steps; none: it is not."
+    left = [steps if steps is not None else -1]
+
+    def step(action):
+        def counted(*args, **options):
+            left[0] -= 1
+            if left[0] == -1: raise Killed
+            return action(*args, **options)
+        return counted
+
+    known = bss_gan.archive._Manifest(out / "manifest.jsonl", {"model": "none", "model_sha256": "0"})
+    try:
+        with monkeypatch.context() as patch:
+            if steps is not None:
+                patch.setattr(known, "add", step(known.add))
+                patch.setattr(Path, "unlink", step(Path.unlink))
+            twins = bss_gan.archive._Twins(known, out)
+            todo, counts = bss_gan.archive._plan(root, out, known, twins)
+            for path in rng.sample(todo, len(todo)):
+                size, time = bss_gan.archive._identity(root, path)
+                (out / path).write_bytes(b"result")
+                twins.add(bss_gan.archive._line(path, size, time, uid=films[path][0], sha256_in=films[path][1], status="done", reason=""))
+            return len(todo)
+    except Killed:
+        return None
+    finally:
+        known.file.close()
+
+
+def what_should_be(films):
+    fates = {}
+    for path in sorted(films):
+        same_uid = [other for other in sorted(films) if films[other][0] == films[path][0]]
+        clash = len({films[other][1] for other in same_uid}) > 1
+        fates[path] = "quarantined" if clash else "done" if path == same_uid[0] else "skipped"
+    return fates
+
+
+def test_42_the_order_of_copies_and_clashes_does_not_matter_nor_does_a_kill(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda number: None)
+    seed = random.randrange(10**6)
+    rng, kills = random.Random(seed), 0
+    for turn in range(300):
+        root, out, films = tmp_path / f"{turn}/in", tmp_path / f"{turn}/out", {}
+        root.mkdir(parents=True)
+        out.mkdir()
+        for _ in range(rng.randrange(1, 5)):  # runs, each killed and gone on with; before each, films come, change and go
+            for path in rng.sample(sorted(films), rng.randrange(len(films) + 1)):
+                (root / path).unlink()
+                (out / path).unlink(missing_ok=True)
+                del films[path]
+            for _ in range(rng.randrange(1, 6)):
+                path = f"{rng.randrange(6)}.dcm"
+                films[path] = rng.choice("12"), rng.choice("xxy")
+                (root / path).write_text(f"{films[path]}")
+                os.utime(root / path, ns=(0, rng.randrange(10**18)))  # files of one moment may have one time
+            kills += list_scans(root, out, films, rng, monkeypatch, rng.randrange(8)) is None
+            list_scans(root, out, films, rng, monkeypatch, None)
+            last = {path: row["status"] for path, row in manifest(out).items() if path in films}
+            assert last == what_should_be(films), f"seed {seed}, turn {turn}"
+            assert set(contents(out)) == {path for path in films if last[path] == "done"}, f"seed {seed}, turn {turn}"
+            assert list_scans(root, out, films, rng, monkeypatch, None) == 0, f"seed {seed}, turn {turn}: work is done twice"
+    assert kills > 100
 
 
 def measure(number, source, out, weights):

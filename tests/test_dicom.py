@@ -1,11 +1,11 @@
 """DICOM films: every fault of the list made for real, an independent validator, a real archive, real films.
 
 The numbers in the names are those of the list of faults that the design keeps."""
-import io, json, shutil, socket, subprocess, time, urllib.request, zlib
+import errno, io, json, os, shutil, socket, subprocess, time, urllib.request, zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2, imagecodecs, numpy as np, pydicom, pytest
+import click, cv2, imagecodecs, numpy as np, pydicom, pytest
 from PIL import Image
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -13,7 +13,8 @@ from pydicom.encaps import encapsulate, get_frame
 
 from project import ROOT
 
-import bss_gan.dicom
+import bss_gan.data, bss_gan.dicom
+from bss_gan.cli import main
 from bss_gan.core import BadImage, BadInput, example_film, find_images, read_film, resize
 from bss_gan.dicom import find_duplicates, name_weights, quarter_turns, read_dicom, suppress_dicom, to_stored, write_dicom
 from bss_gan.simulation import simulate
@@ -289,6 +290,7 @@ def test_a_deflated_bomb_is_not_inflated(tmp_path, monkeypatch):
     assert (tmp_path / "bomb.dcm").stat().st_size < 1_000_000
     monkeypatch.setattr(pydicom, "dcmread", lambda *_, **__: pytest.fail("was inflated"))
     with pytest.raises(BadImage, match="larger than any film"): read_dicom(tmp_path / "bomb.dcm")
+    assert find_duplicates([tmp_path / "bomb.dcm"]) == ({}, {})
 
 
 def test_an_unreadable_target_is_told(tmp_path, suppressor):
@@ -580,8 +582,35 @@ def test_42_duplicates_in_a_folder(tmp_path):
     assert [*find_duplicates([first, tmp_path / "b.dcm", other])[0]] == [tmp_path / "b.dcm"]
     make(tmp_path / "c.dcm", PatientID="43")  # another film under the same UID
     skipped, refused = find_duplicates(find_images(tmp_path)[0])
-    assert ([*skipped], {*refused}) == ([tmp_path / "b.dcm"], {first, tmp_path / "c.dcm"})
+    assert (skipped, {*refused}) == ({}, {first, tmp_path / "b.dcm", tmp_path / "c.dcm"})
     assert "c.dcm" in refused[first] and "a.dcm" in refused[tmp_path / "c.dcm"]
+
+
+def test_42_a_broken_film_costs_only_itself(tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    good = make(tmp_path / "in/good.dcm")
+    for name, length in (("cut", -2000), ("cut_again", -2000), ("half", -9000)): (tmp_path / f"in/{name}.dcm").write_bytes(good.read_bytes()[:length])
+    shutil.copy(good, tmp_path / "in/same.dcm")
+    listed, real = [], Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda path: listed.append(path) or real(path))
+    with pytest.raises(click.ClickException) as failed: main(["suppress", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--weights", "seed"], standalone_mode=False)
+    assert {line.split(":")[0].split("/")[-1] for line in failed.value.message.splitlines()[1:]} == {"cut.dcm", "cut_again.dcm", "half.dcm"}
+    assert "SOPInstanceUID" not in failed.value.message
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.dcm"]
+    assert listed.count(tmp_path / "in") == 1  # a folder on a network is not listed twice
+
+
+def test_42_deflated_films_are_compared_too(tmp_path):
+    for name in "ab": make_coded(tmp_path / f"{name}.dcm", "deflated")
+    assert [*find_duplicates(sorted(tmp_path.iterdir()))[0]] == [tmp_path / "b.dcm"]
+
+
+def test_42_what_cannot_be_read_is_no_copy(tmp_path, monkeypatch):
+    paths = [make(tmp_path / name) for name in ("a.dcm", "b.dcm")]
+    fault = OSError(errno.EIO, os.strerror(errno.EIO))
+    monkeypatch.setattr(Path, "read_bytes", lambda path: (_ for _ in ()).throw(fault))
+    monkeypatch.setattr(bss_gan.data, "_RETRIES", (0, 0, 0))
+    assert find_duplicates(paths) == ({}, {})
 
 
 def test_43_44_files_without_uid_and_tables_of_contents_in_a_folder(tmp_path):

@@ -12,7 +12,7 @@ from test_processes import weights
 
 import bss_gan.data
 from bss_gan.core import BadInput
-from bss_gan.data import BadFolder, find_pairs, mirror, split_by_case
+from bss_gan.data import BadFolder, find_pairs, find_same_patients, load_pairs, mirror, split_by_case
 from bss_gan.testing import load_suppressor, suppress_files
 
 KILLS = int(os.environ.get("KILLS", 5))
@@ -176,6 +176,30 @@ def test_61_pairs_are_looked_for_again(code, fail, tmp_path):
     assert {pair.source.name for pair in find_pairs(tmp_path).pairs} == {"000.png", "001.png"}
     fail(bss_gan.data, "_header_size", "source/000.png", 4, code)
     with pytest.raises(BadFolder, match="Mount the Drive again"): find_pairs(tmp_path)
+
+
+@lost
+def test_61_films_are_read_again(code, fail, tmp_path):
+    for side in ("source", "target"): write_films(tmp_path / side, 6)
+    fail(bss_gan.data, "find_images", "source", 3, code)
+    pairs = find_pairs(tmp_path).pairs
+    wanted = load_pairs(pairs, 64)
+    for name in ("source/000.png", "target/000.png", "source/003.png"): fail(Path, "read_bytes", name, 3, code)
+    assert all(np.array_equal(*films) for films in zip(load_pairs(pairs, 64), wanted))
+    fail(Path, "read_bytes", "source/000.png", 3, code)
+    assert find_same_patients([pair.source for pair in pairs], limit=2) == []
+
+
+@lost
+def test_61_a_lost_drive_is_told_and_nobody_waits_for_every_film(code, fail, tmp_path, monkeypatch):
+    for side in ("source", "target"): write_films(tmp_path / side, 40)
+    pairs, tried = find_pairs(tmp_path).pairs, []
+    fail(Path, "read_bytes", ".png", 10_000, code)
+    read = bss_gan.data.read_film
+    monkeypatch.setattr(bss_gan.data, "read_film", lambda path, *rest: tried.append(path) or read(path, *rest))
+    monkeypatch.setattr(bss_gan.data, "_RETRIES", (0.05, 0.05, 0.05))
+    with pytest.raises(BadFolder, match=f"{os.strerror(code)}.*Mount the Drive again"): load_pairs(pairs, 64)
+    assert tried.count(pairs[0].source) == 4 and len(set(tried)) < 40
 
 
 def test_61_what_another_try_cannot_mend_is_told_at_once(fail, trained, tmp_path):
