@@ -315,7 +315,7 @@ def export_network(
     if format == "savedmodel": return export_savedmodel(generator, path, config.size)
     with _new_path(path) as part:
         part.parent.mkdir()
-        generator.export(part, format=format, verbose=False, input_signature=_films(batch, config.size))
+        generator.export(str(part), format=format, verbose=False, input_signature=_films(batch, config.size))
     return Path(path)
 
 # %% ../nbs/07_export.ipynb #bc03e40b
