@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['IMAGE_SUFFIXES', 'BadInput', 'BadImage', 'Film', 'example_film', 'looks_bone_dark', 'read_film', 'atomic_path',
-           'write_film', 'write_json', 'is_dicom', 'find_images', 'resize', 'set_seed', 'ModelConfig', 'save_network',
-           'show_films']
+           'write_film', 'write_json', 'is_dicom', 'find_images', 'resize', 'set_seed', 'ModelConfig', 'golden_output',
+           'save_network', 'show_films']
 
 # %% ../nbs/00_core.ipynb #f9647a1e
 import hashlib
@@ -14,6 +14,7 @@ import os
 import random
 import uuid
 import warnings
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.resources import files
@@ -239,6 +240,19 @@ def set_seed(
     import keras
     keras.utils.set_random_seed(seed)
 
+# %% ../nbs/00_core.ipynb #2e7d51b0
+def _check_range(settings, name, low, high):
+    "Raises `BadInput` unless a setting is a number within its limits; a whole one if they are."
+    value, whole = getattr(settings, name), type(low) is int
+    if type(value) not in ((int,) if whole else (int, float)) or not low <= value <= high:
+        raise BadInput(f"{name}={value!r} is not a {'whole ' if whole else ''}number from {low} to {high}.")
+
+
+def _check_choice(settings, name, *choices):
+    "Raises `BadInput` unless a setting is one of its choices."
+    value = getattr(settings, name)
+    if value not in choices: raise BadInput(f"{name}={value!r} is none of {', '.join(map(repr, choices))}.")
+
 # %% ../nbs/00_core.ipynb #9643075d
 @dataclass(frozen=True)
 class ModelConfig:
@@ -256,11 +270,22 @@ class ModelConfig:
 
     def __post_init__(self):
         limits = {"size": (16, 4096), "base": (1, 256), "levels": (2, 8), "convs": (1, 4), "d_base": (1, 256), "d_levels": (1, 6)}
-        for name, (low, high) in limits.items():
-            value = getattr(self, name)
-            if type(value) is not int or not low <= value <= high:
-                raise BadInput(f"{name}={value!r} is not a whole number from {low} to {high}.")
-        if self.predicts not in ("bone", "soft"): raise BadInput(f"predicts={self.predicts!r} is neither 'bone' nor 'soft'.")
+        for name, (low, high) in limits.items(): _check_range(self, name, low, high)
+        _check_choice(self, "preset", "seed", "residual")
+        _check_choice(self, "predicts", "bone", "soft")
+        for name in ("skips", "conditional"): _check_choice(self, name, True, False)
+
+# %% ../nbs/00_core.ipynb #e8a3b94c
+def golden_output(
+    name: str,       # "generator" or "discriminator"
+    run: Callable,   # the network as a function of films (1, H, W, 1): xray -> film, or (xray, candidate) -> logits
+) -> list[float]:    # at most 16 numbers: the bone layer in grey values, or logits
+    "What a network makes of a fixed pattern, to be compared with what it made when it was saved."
+    y, x = np.mgrid[:128, :128] / 128
+    xray = np.float32(0.4 + 0.2 * np.sin(30 * x * y) + 0.2 * ((x + y) * 6 % 1 > 0.5))[None, ..., None]
+    output = xray - run(xray) if name == "generator" else run(xray, xray**2)
+    values = np.ravel(output)
+    return [round(float(value), 6) for value in values[:: len(values) // 16 + 1]]
 
 # %% ../nbs/00_core.ipynb #60f02496
 def save_network(
@@ -269,12 +294,14 @@ def save_network(
     stem: Path,             # path without ending, for example RUN/generator
     **facts,                # further entries of the JSON file
 ):
-    "Writes architecture and weights of a network to STEM.json and STEM.weights.h5."
+    "Writes architecture, weights and golden output of a network to STEM.json and STEM.weights.h5."
     with atomic_path(f"{stem}.weights.h5") as part:
         part.write_bytes(bytes(4 * network.count_params() + 200_000))  # HDF5 may crash on a full disk, this cannot
         network.save_weights(part)
         checksum = hashlib.sha256(part.read_bytes()).hexdigest()
-    write_json(Path(f"{stem}.json"), {"network": network.name, "architecture": asdict(config)} | facts | {"sha256": checksum})
+    golden = golden_output(network.name, lambda *films: network(films[-1] if len(network.inputs) == 1 else list(films)))
+    plan = {"network": network.name, "architecture": asdict(config)} | facts
+    write_json(Path(f"{stem}.json"), plan | {"golden": golden, "sha256": checksum})
 
 # %% ../nbs/00_core.ipynb #d5705620
 def show_films(

@@ -25,7 +25,7 @@ from threading import local
 import h5py
 import numpy as np
 
-from .core import BadInput, ModelConfig, atomic_path, save_network, write_json
+from .core import BadInput, ModelConfig, atomic_path, golden_output, save_network, write_json
 
 # %% ../nbs/07_export.ipynb #8b09b9ed
 class BadWeights(BadInput):
@@ -122,7 +122,7 @@ def _sha256(path):
 
 # %% ../nbs/07_export.ipynb #85806588
 def _read_network(stem):
-    "Network name, ModelConfig and arrays of a network on disk; raises `BadWeights` for files that cannot be trusted."
+    "Network name, ModelConfig, arrays and golden output of a network on disk; raises `BadWeights` for files that cannot be trusted."
     plan, path = Path(f"{stem}.json"), Path(f"{stem}.weights.h5")
     name, config, card = _read_plan(plan)
     try:
@@ -130,23 +130,35 @@ def _read_network(stem):
     except OSError as error:
         raise BadWeights(f"{path}: cannot be read ({error.strerror}). Check the name, and copy the file again if need be.") from error
     if not fits: raise BadWeights(f"{path}: is not the file that {plan.name} describes (its SHA-256 differs). Copy both again.")
-    return name, config, _read_arrays(path)
+    return name, config, _read_arrays(path), card.get("golden")
 
 
 def _other_architecture(stem):
     return BadWeights(f"{stem}.weights.h5: holds the weights of another architecture than {Path(stem).name}.json describes. "
                       "Keep the two files of a network together.")
 
+# %% ../nbs/07_export.ipynb #7b92d3f6
+def _check_golden(stem, name, run, golden):
+    "Raises `BadWeights` if a network does something else than when it was saved; `golden` is None in files that do not say."
+    if golden is None: return
+    found = np.array(golden_output(name, run))
+    fits = type(golden) is list and len(golden) == len(found) and all(type(value) is float for value in golden)
+    if not fits or not np.linalg.norm(found - golden) <= 0.1 * np.linalg.norm(found) + 0.0003:
+        raise BadWeights(f"{stem}.json: the {name} does not give here what it gave when it was saved (\"golden\"). Copy its files again; "
+                         "if that does not help, the versions of bss_gan that saved and that load it differ.")
+
 # %% ../nbs/07_export.ipynb #fc8225a2
 def load_network(
     stem: str | os.PathLike,   # path without ending, for example RUN/generator: STEM.json and STEM.weights.h5 are read
 ):                             # keras.Model: generator or discriminator in float32
     "Builds a network from its saved architecture and fills in its weights; raises `BadWeights` for files that cannot be trusted."
-    from bss_gan.model import build_discriminator, build_generator
-    name, config, arrays = _read_network(stem)
-    network = {"generator": build_generator, "discriminator": build_discriminator}[name](config)
+    from bss_gan.model import build_discriminator, build_generator, judge
+    name, config, arrays, golden = _read_network(stem)
+    generates = name == "generator"
+    network = (build_generator if generates else build_discriminator)(config)
     if [array.shape for array in arrays] != [weight.shape for weight in network.weights]: raise _other_architecture(stem)
     network.set_weights(arrays)
+    _check_golden(stem, name, lambda *films: network(*films) if generates else judge(network, *films), golden)
     return network
 
 # %% ../nbs/07_export.ipynb #b78e688a
@@ -399,7 +411,7 @@ def openvino_function(
     many: bool = False,        # True: called from several threads, each film has a core of its own; False: all work on one film
 ):                             # function of films (N, H, W, 1): xray -> film, or (xray, candidate) -> logits
     "A saved network, run by OpenVINO; raises `BadWeights` for files that cannot be trusted."
-    name, config, arrays = _read_network(stem)
+    name, config, arrays, golden = _read_network(stem)
     layers, (build, inputs) = _Layers(arrays), (_generator, 1) if name == "generator" else (_discriminator, 2)
     films = [layers.ops.parameter([-1, 1, -1, -1], np.float32) for _ in range(inputs)]
     try:
@@ -415,9 +427,10 @@ def openvino_function(
         if not hasattr(own, "request"): own.request = network.create_infer_request()  # one for each thread
         return np.moveaxis(own.request.infer([film[..., 0][:, None] for film in films])[0].copy(), 1, -1)
 
+    _check_golden(stem, name, run, golden)
     return run
 
-
+# %% ../nbs/07_export.ipynb #d4f7a2b8
 def keras_function(
     network,   # keras.Model: generator, or discriminator
 ):             # function of films, as from `openvino_function`

@@ -21,11 +21,17 @@ import tensorflow as tf
 from tqdm.auto import tqdm
 
 from . import losses
-from .core import BadInput, ModelConfig, atomic_path, save_network, set_seed, show_films, write_json
+from .core import BadInput, ModelConfig, _check_choice, _check_range, atomic_path, save_network, set_seed, show_films, write_json
 from .data import Split, _copy_whole, _retry, _visible_files, load_pairs, make_dataset
 from .metrics import lung_mask, psnr, suppression
 from .model import PRESETS, BoneSuppressionGAN, build_discriminator, build_generator, fastest_policy, judge
 from .simulation import draw_exposure, local_contrast
+
+# %% ../nbs/06_training.ipynb #b1a9c63d
+_LIMITS = {  # of settings that are numbers, whole ones where their limits are
+    "epochs": (1, 100_000), "batch": (1, 10_000), "crops": (1, 10_000), "repeat": (1, 10_000), "retoned": (0, 10_000), "fold": (0, 100), "seed": (0, 2**32 - 1),
+    "learning_rate": (0.0, 1e38), "pixel_weight": (0.0, 1e6), "adversarial_weight": (0.0, 1e6), "nodules": (0.0, 100.0),
+    "average": (0.0, 1.0), "blend": (0.0, 1.0), "val": (0.0, 1.0), "test": (0.0, 1.0)}
 
 # %% ../nbs/06_training.ipynb #40a85732
 @dataclass(frozen=True)
@@ -51,6 +57,12 @@ class TrainConfig:
     test: float = 0.15                # share of patients kept for the evaluation
     fold: int = 0                     # which such share: 0 the first, 1 the next, and so on
     seed: int = 0                     # of weights, order and augmentation, and of the split
+
+    def __post_init__(self):
+        for name, (low, high) in _LIMITS.items(): _check_range(self, name, low, high)
+        if self.crop is not None: _check_range(self, "crop", 16, 4096)
+        for name in ("decay", "augment"): _check_choice(self, name, True, False)
+        _check_choice(self, "pixel_loss", "l1", "pixel_bce", "gradient", "reconstruction", "structural", "multi_scale_structural")
 
 # %% ../nbs/06_training.ipynb #47dd2772
 TRAIN_PRESETS = {

@@ -23,7 +23,7 @@ print(n, accepted, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 
 
-@pytest.mark.parametrize("reader", ["film", "weights", "plan"])
+@pytest.mark.parametrize("reader", ["film", "weights", "plan", "config", "keras"])
 def test_broken_files_are_refused(reader):
     tried, accepted, megabytes = map(int, python("-c", BREAK, ROOT / "tests/fuzz", reader).stdout.split())
     assert tried > 100 and 0 < accepted < tried and megabytes < 1000

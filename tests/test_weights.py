@@ -2,12 +2,13 @@
 
 Each is given to the command, as a user would: it says which file is at fault, and no film is written."""
 import json, shutil
+from pathlib import Path
 
 import h5py, numpy as np, pytest
 from project import COMMAND, python, run
 
 from bss_gan.core import example_film
-from bss_gan.export import BadWeights, find_weights, load_network, openvino_function
+from bss_gan.export import BadWeights, find_weights, load_network, openvino_function, shipped_weights
 
 # Three files that act when they are opened: each leaves a mark. Opened by the library that they are made for, all three do.
 PROGRAMS = """
@@ -158,6 +159,20 @@ def test_71_values_in_another_file(damaged):
         del file["layers/conv2d/vars/0"]
         file.create_dataset("layers/conv2d/vars/0", kernel.shape, kernel.dtype, external=[(str(damaged / "secret"), 0, kernel.nbytes)])
     expect_refusal(damaged, "generator.weights.h5", "the values of 0 are in another file")
+
+
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
+def test_a_network_that_does_something_else_than_when_it_was_saved(network, damaged):
+    plan = json.loads((damaged / f"{network}.json").read_text())
+    plan["golden"] = [2 * value for value in plan["golden"]]
+    (damaged / f"{network}.json").write_text(json.dumps(plan))
+    expect_refusal(damaged, f"{network}.json", "does not give here what it gave when it was saved")
+
+
+def test_all_shipped_weights_say_what_they_do():
+    for name in shipped_weights():
+        found = find_weights(name)
+        for stem in (found.generator, found.discriminator): assert json.loads(Path(f"{stem}.json").read_text())["golden"]
 
 
 def test_shipped_weights_that_were_changed_are_refused(monkeypatch, tmp_path):

@@ -1,12 +1,14 @@
-"""Three readers of files from outside, and good files to break. Whatever a file holds, nothing but `BadInput` may come out of a reader."""
+"""Five readers of files from outside, and good files to break. Whatever a file holds, nothing but `BadInput` may come out of a reader."""
 import io, json, random
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2, numpy as np
 from PIL import Image
 
+from bss_gan.cli import _saved_config
 from bss_gan.core import BadInput, ModelConfig, example_film, read_film
-from bss_gan.export import find_weights, openvino_function
+from bss_gan.export import find_weights, load_network, openvino_function
 
 PLANS = ("generator.json", "discriminator.json", "split.json")
 # Networks of one channel: files of a few kilobytes, in which a broken byte nearly always hits something.
@@ -44,10 +46,10 @@ def write_run(folder):
     (folder / "split.json").write_text(json.dumps({"train": [["JPCLN001", "JPCLN001.png"]], "val": []}))
 
 
-def use(run):
-    "Loads a run folder as `bss-gan suppress` does."
+def use(run, load=openvino_function):
+    "Loads a run folder as `bss-gan suppress` does; with `load_network`, as `evaluate` and `export` do."
     found = find_weights(run)
-    for stem in (found.generator, found.discriminator): openvino_function(stem)
+    for stem in (found.generator, found.discriminator): load(stem)
 
 
 class Film:
@@ -63,6 +65,7 @@ class Film:
 
 class Weights:
     "The weights of a generator."
+    load = staticmethod(openvino_function)
 
     def __init__(self, folder):
         self.run = Path(folder)
@@ -72,7 +75,25 @@ class Weights:
 
     def __call__(self, data):
         self.file.write_bytes(data)
-        use(self.run)
+        use(self.run, self.load)
+
+
+class KerasWeights(Weights):
+    "The same, for Keras."
+    load = staticmethod(load_network)
+
+
+class Config:
+    "The settings of a run that is to be resumed."
+
+    def __init__(self, folder):
+        from bss_gan.training import TRAIN_PRESETS
+        self.file = Path(folder) / "config.json"
+        self.seeds = [json.dumps(asdict(config)).encode() for config in TRAIN_PRESETS.values()] + [b"[" * 5000]
+
+    def __call__(self, data):
+        self.file.write_bytes(data)
+        _saved_config(self.file)
 
 
 class Plan:
@@ -90,7 +111,7 @@ class Plan:
         use(self.run)
 
 
-READERS = {"film": Film, "weights": Weights, "plan": Plan}
+READERS = {"film": Film, "weights": Weights, "plan": Plan, "config": Config, "keras": KerasWeights}
 
 
 def read(reader, data):
