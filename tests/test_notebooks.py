@@ -37,7 +37,7 @@ def test_a_lesson_opens_with_what_it_teaches_needs_and_takes(notebook):
     opening = texts(notebook)[1]
     taught, needed = opening.split("**You need**")
     assert 3 <= len(re.findall(r"^- .+[;.]$", taught.split("**You will learn**")[1], re.M)) <= 5
-    minutes, seconds = re.search(r"\*\*It takes\*\* (\d+) minutes to read and about (\d+) seconds to run on two cores", needed).groups()
+    minutes, seconds = re.search(r"\*\*It takes\*\* an estimated (\d+) minutes to read and about (\d+) seconds to run on two cores", needed).groups()
     assert int(minutes) <= 60 and int(seconds) < 180
 
 
