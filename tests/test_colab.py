@@ -3,7 +3,7 @@
 Colab has the notebook alone: no repository beside it, no nbdev, no flags, other versions of everything (the fixture
 `clean`), and the library only once the notebook's own `%pip` line has asked for it. `/content` is a temporary folder here:
 that path is replaced where a cell or the library names it."""
-import re, shutil, zipfile
+import fnmatch, json, re, shutil, zipfile
 
 import nbformat, pytest
 from bss_gan.simulation import write_pairs
@@ -61,6 +61,12 @@ def with_answers(notebook):
 def test_every_chapter_opens_in_colab():
     closed = {name(path) for path in NOTEBOOKS} - {name(path) for path in OPENED}
     assert closed <= {"index.ipynb", "results.ipynb", "speed.ipynb", "bad_inputs.ipynb"}
+
+
+def test_has_the_versions_of_colab(clean):
+    installed = {package["name"].lower(): package["version"] for package in json.loads(run(clean / "pip", "list", "--format=json").stdout)}
+    wanted = re.findall(r"^([\w-]+)==(.+)$", (STUBS / "constraints.txt").read_text(), re.M)
+    assert wanted and {package: version for package, version in wanted if not fnmatch.fnmatch(installed[package], version)} == {}
 
 
 @pytest.mark.parametrize("notebook", OPENED, ids=name)
