@@ -301,6 +301,13 @@ def _films(batch, size):
     import keras
     return [keras.InputSpec("float32", (batch, size, size, 1), name="xray")]
 
+
+def _fix_size(generator, batch, size):
+    "The same generator for films of one size only; Keras 3.13 does not tell LiteRT the size."
+    import keras
+    film = keras.Input(batch_shape=(batch, size, size, 1), name="xray")
+    return keras.Model(film, generator(film))
+
 # %% ../nbs/07_export.ipynb #121e6e8f
 def export_savedmodel(
     generator,                  # keras.Model, from `load_networks`
@@ -327,7 +334,8 @@ def export_network(
     if format == "savedmodel": return export_savedmodel(generator, path, config.size)
     with _new_path(path) as part:
         part.parent.mkdir()
-        generator.export(part, format=format, verbose=False, input_signature=_films(batch, config.size))
+        if batch: generator = _fix_size(generator, batch, config.size)
+        generator.export(str(part), format=format, verbose=False, input_signature=_films(batch, config.size))
     return Path(path)
 
 # %% ../nbs/07_export.ipynb #bc03e40b

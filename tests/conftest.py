@@ -40,10 +40,11 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def clean(wheel, tmp_path_factory):
-    "The commands of a new environment that has the wheel, what runs a notebook, and nibabel as Colab has it, but nothing of nbdev."
+    "The commands of a new environment in Colab's versions: the wheel, what runs a notebook, nibabel, and nothing of nbdev."
     folder = tmp_path_factory.mktemp("clean") / "venv"
     python("-m", "venv", folder)
-    run(folder / "bin/pip", "install", "-q", wheel, "nbclient", "ipykernel", "nibabel", timeout=900)
+    run(folder / "bin/pip", "install", "-q", wheel, "nbclient", "ipykernel", "nibabel", timeout=900,
+        env={"PIP_CONSTRAINT": str(ROOT / "tests/colab/constraints.txt")})  # in place of .ci/constraints.txt, which has the newest
     return folder / "bin"
 
 

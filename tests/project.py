@@ -1,5 +1,5 @@
 """What several test files need to know about the project."""
-import configparser, os, shutil, subprocess, sys
+import configparser, os, re, shutil, subprocess, sys, textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,6 +20,17 @@ def settings():
 def name(notebook):
     "The notebook's path below nbs, which names it in the test report."
     return notebook.relative_to(NBS).as_posix()
+
+
+def blocks(text):
+    "The Python in the fenced blocks of a Markdown text."
+    return [textwrap.dedent(code) for _, code in re.findall(r"^( *)```python\n(.*?)^\1```$", text, re.M | re.S)]
+
+
+def answers(cell):
+    "The Python in the hidden answers of a notebook's cell."
+    hidden = re.findall(r"<details><summary>Answers</summary>(.*?)</details>", cell.source, re.S) if cell.cell_type == "markdown" else []
+    return [code for text in hidden for code in blocks(text)]
 
 
 def run(*command, status=0, env=None, timeout=300, **options):
