@@ -9,7 +9,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
 REPOSITORY = f"{SETTINGS['user']}/{SETTINGS['repo']}"
 TOP_LEVEL = {"README.md", "settings.ini", "nbs", "bss_gan", "tests", ".github", "pyproject.toml", "LICENSE", "CHANGELOG.md",
-             "CONTRIBUTING.md", ".ci", ".gitignore", ".gitattributes", ".git"}
+             "CONTRIBUTING.md", "CITATION.cff", ".ci", ".gitignore", ".gitattributes", ".git"}
 HAND_WRITTEN = {"__init__.py", "__main__.py"}
 LIGHT = ["bss_gan", "bss_gan.core", "bss_gan.data", "bss_gan.simulation", "bss_gan.metrics", "bss_gan.export",
          "bss_gan.testing", "bss_gan.dicom", "bss_gan.archive", "bss_gan.cli"]
@@ -175,6 +175,7 @@ def test_one_version():
     assert PROJECT["dynamic"] == ["version"]
     assert python("-c", "import bss_gan; print(bss_gan.__version__)").stdout.split() == [SETTINGS["version"]]
     assert f"## [{SETTINGS['version']}]" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"\nversion: {SETTINGS['version']}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 def test_nbdev_2_and_3_are_told_the_same():
@@ -217,7 +218,7 @@ def test_colab_badge_and_install_line_name_this_repository(notebook):
 
 def texts():
     "Every file in which a link to the own repository may stand."
-    files = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "pyproject.toml", NBS / "sidebar.yml"]
+    files = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "CITATION.cff", ROOT / "pyproject.toml", NBS / "_quarto.yml"]
     return files + NOTEBOOKS
 
 
@@ -226,12 +227,6 @@ def test_links_to_this_repository_match_settings(path):
     own = re.findall(r"(?:github\.com|githubusercontent\.com|colab\.research\.google\.com/github)/([\w.-]+/[\w.-]+)", path.read_text())
     assert {repository for repository in own if re.search("bss.?gan", repository)} <= {REPOSITORY}
     assert set(re.findall(r"https://([\w-]+)\.github\.io/bss", path.read_text())) <= {SETTINGS["user"]}
-
-
-def test_sidebar_links_lead_to_files_of_the_project():
-    start = f"{SETTINGS['git_url']}/blob/{SETTINGS['branch']}/"
-    links = re.findall(r"href: (\S+)", (NBS / "sidebar.yml").read_text())
-    assert links and all(link.startswith(start) and (ROOT / link.removeprefix(start)).is_file() for link in links)
 
 
 @every_notebook
