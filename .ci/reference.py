@@ -94,11 +94,11 @@ class Documentation:
         chapters,    # module -> page of its chapter, in reading order
         repository,  # address of the files on GitHub, with the branch
     ):
-        self.repository, self.entries = repository, {}
+        self.repository = repository
         self.modules = {module: read_module(module) for module in chapters}
-        self.pages = {entry.name: (chapters if entry.signature else {module: "reference.html" for module in chapters})[module] + "#" + entry.name.lower()
-                      for module, entries in self.modules.items() for entry in entries}
         self.entries = {entry.name: entry for entries in self.modules.values() for entry in entries}
+        place = lambda entry: chapters[entry.module] if entry.signature else "reference.html"  # constants are on the list itself
+        self.pages = {name: f"{place(entry)}#{name.lower()}" for name, entry in self.entries.items()}
 
     def _code(self, text):
         "Code as HTML; public names in it are links."
