@@ -193,7 +193,7 @@ def write_json(
     with atomic_path(path) as part: part.write_text(json.dumps(content, indent=1, ensure_ascii=False))
 
 # %% ../nbs/00_core.ipynb #bce03d30
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm"}
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm"}  # of files that may hold a film
 
 
 def is_dicom(

@@ -74,7 +74,7 @@ LAYOUTS = {  # folder of the X-rays: folder of the films without bone. Originals
     "source": "target",
     "cxr_aug": "bs_aug",
 }
-PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}  # folder: part of the split
 
 # %% ../nbs/01_data.ipynb #76356ac7
 def _relative(path, root):
@@ -295,6 +295,7 @@ def find_pairs(
 
 # %% ../nbs/01_data.ipynb #214e99ed
 class Split(NamedTuple):
+    "Three parts of a set of pairs."
     train: tuple   # of Pair
     val: tuple
     test: tuple
@@ -431,6 +432,7 @@ def _similarity(film, other, pose, sign):
 
 # %% ../nbs/01_data.ipynb #54dd7960
 class Match(NamedTuple):
+    "Two films that look like one patient."
     first: int          # position in `films`
     second: int         # position in `others`, or in `films` if there are none
     similarity: float   # 0 to 1

@@ -408,7 +408,7 @@ def nodule_mask(
     return np.hypot(y - row * shape[0], x - column * shape[1]) <= max(diameter * shape[0] / 2, 1.5)
 
 # %% ../nbs/05_metrics.ipynb #03a149a7
-METRICS = ("mae", "psnr", "psnr_fit", "ssim", "ms_ssim", "bsr", "suppression")
+METRICS = ("mae", "psnr", "psnr_fit", "ssim", "ms_ssim", "bsr", "suppression")  # in the order of every table
 
 def score_case(
     xray: np.ndarray,  # (H, W, 1) or (H, W) float, the film with bones, in [0, 1]

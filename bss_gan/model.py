@@ -16,7 +16,7 @@ from keras import layers
 from .core import ModelConfig
 
 # %% ../nbs/03_model.ipynb #754718c2
-PRESETS = {
+PRESETS = {  # name: the shape of both networks
     "seed": ModelConfig(),
     "residual": ModelConfig("residual", size=512, levels=5, conditional=True, d_base=16),
 }

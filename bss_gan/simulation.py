@@ -701,8 +701,8 @@ TOTALSEGMENTATOR = {  # part of the body -> the numbers that TotalSegmentator 2 
     "lung": range(10, 15), "heart": (51, 61), "ribs": range(92, 116), "clavicles": (73, 74), "spine": range(25, 51), "sternum": (116,),
     "shoulders": range(69, 73), "organs": (*range(1, 10), 15, *range(18, 21), *range(52, 61), 62, 63, 64), "cartilage": (117, 118),
 }
-BONES = ("ribs", "clavicles", "spine", "sternum", "shoulders")
-BITS = {name: np.uint8(1 << k) for k, name in enumerate((*BONES, "lung", "heart", "organs"))}
+BONES = ("ribs", "clavicles", "spine", "sternum", "shoulders")  # the parts that suppression takes away
+BITS = {name: np.uint8(1 << k) for k, name in enumerate((*BONES, "lung", "heart", "organs"))}  # part: its bit in a scan
 LEVELS = 200  # a share of 1 is stored as this number
 
 # %% ../nbs/02_simulation.ipynb #b681d145
@@ -1037,7 +1037,10 @@ TUBES = (  # knots, (0, 0) the upper outer corner of the patient's right lung an
     (((0.5, -0.5), (0.51, 0.2), (0.52, 0.7), (0.62, 1.05), (0.75, 1.08)), 4.5, 0.05),   # feeding tube
     (((1.1, 0.75), (0.92, 0.6), (0.86, 0.2)), 7.0, 0.04),                                # drain
 )
-LEADS = (((0.84, 0.02), (0.66, 0.0), (0.47, 0.14), (0.45, 0.5), (0.6, 0.86)), ((0.84, 0.02), (0.66, 0.0), (0.47, 0.13), (0.43, 0.55)))
+LEADS = (  # the two wires of a pacemaker, in the frame of TUBES
+    ((0.84, 0.02), (0.66, 0.0), (0.47, 0.14), (0.45, 0.5), (0.6, 0.86)),
+    ((0.84, 0.02), (0.66, 0.0), (0.47, 0.13), (0.43, 0.55)),
+)
 
 
 def draw_devices(rng: np.random.Generator) -> list:  # of (knots (K, 2), mm across, mm of metal), in the frame of TUBES

@@ -65,7 +65,7 @@ class TrainConfig:
         _check_choice(self, "pixel_loss", "l1", "pixel_bce", "gradient", "reconstruction", "structural", "multi_scale_structural")
 
 # %% ../nbs/06_training.ipynb #47dd2772
-TRAIN_PRESETS = {
+TRAIN_PRESETS = {  # name: networks, and how they are trained
     "seed": TrainConfig(),
     "residual": TrainConfig(PRESETS["residual"], epochs=30, learning_rate=4e-4, decay=True, pixel_loss="reconstruction", adversarial_weight=5e-4,
                             crop=256, crops=8, augment=True),
@@ -195,8 +195,10 @@ def show_sample(
     return show_films([xray, pred, soft, pred - soft], [*titles, "generated - target"], residual=(3,))
 
 # %% ../nbs/06_training.ipynb #1d0c9c05
-HISTORY = ("epoch", "seconds", "g_loss", "pixel", "adversarial", "d_loss", "val_psnr", "val_psnr_identity",
-           "val_suppression", "logit_xray", "logit_pred", "logit_soft")
+HISTORY = (  # columns of history.csv
+    "epoch", "seconds", "g_loss", "pixel", "adversarial", "d_loss", "val_psnr", "val_psnr_identity",
+    "val_suppression", "logit_xray", "logit_pred", "logit_soft",
+)
 
 
 def read_history(
@@ -375,7 +377,9 @@ class WorkerLost(RuntimeError):
     "Another machine of a run does not answer any more."
 
 
-NO_ANSWER = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError, tf.errors.InternalError)
+NO_ANSWER = (  # what TensorFlow raises when another machine does not answer
+    tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError, tf.errors.InternalError,
+)
 
 
 def _compile_step(gan, strategy, config, kinds):

@@ -236,7 +236,7 @@ def test_colab_badge_and_install_line_name_this_repository(notebook):
 def texts():
     "Every file in which a link to the own repository may stand."
     files = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "CITATION.cff", "pyproject.toml")]
-    return files + [NBS / "sidebar.yml", *sorted((ROOT / ".github").rglob("*.*"))] + NOTEBOOKS
+    return files + [NBS / "_quarto.yml", *sorted((ROOT / ".github").rglob("*.*"))] + NOTEBOOKS
 
 
 @pytest.mark.parametrize("path", texts(), ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -244,12 +244,6 @@ def test_links_to_this_repository_match_settings(path):
     own = re.findall(r"(?:github\.com|githubusercontent\.com|colab\.research\.google\.com/github)/([\w.-]+/[\w.-]+)", path.read_text())
     assert {repository for repository in own if re.search("bss.?gan", repository)} <= {REPOSITORY, f"YOU/{SETTINGS['repo']}"}
     assert set(re.findall(r"https://([\w-]+)\.github\.io/bss", path.read_text())) <= {SETTINGS["user"]}
-
-
-def test_sidebar_links_lead_to_files_of_the_project():
-    start = f"{SETTINGS['git_url']}/blob/{SETTINGS['branch']}/"
-    links = re.findall(r"href: (\S+)", (NBS / "sidebar.yml").read_text())
-    assert links and all(link.startswith(start) and (ROOT / link.removeprefix(start)).is_file() for link in links)
 
 
 @every_notebook
