@@ -5,13 +5,15 @@
 # %% auto #0
 __all__ = ['TRAIN_PRESETS', 'HISTORY', 'NO_ANSWER', 'TrainConfig', 'build_gan', 'NotFinite', 'train_epoch', 'predict', 'opinions',
            'calibrate', 'validate', 'plot_losses', 'show_sample', 'read_history', 'split_names', 'retone',
-           'training_films', 'choose_strategy', 'is_chief', 'WorkerLost', 'train', 'copy_run', 'keep_copy', 'fetch_run']
+           'training_films', 'choose_strategy', 'is_chief', 'WorkerLost', 'Stopped', 'train', 'copy_run', 'keep_copy',
+           'fetch_run']
 
 # %% ../nbs/06_training.ipynb #b1ad6118
 import csv
 import json
 import os
 import time
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -264,13 +266,18 @@ def _same_or_refuse(path, wanted):
         raise BadInput(f"{path}: the run was started differently ({said}). Resume it as it was, or choose another folder.")
 
 # %% ../nbs/06_training.ipynb #5cd315bb
+def _is_begun(run):
+    "Whether a run has an epoch to go on from."
+    return (run / "checkpoints" / "checkpoint").exists()
+
+
 def _open_run(run, config, split, simulated, met, resume, chief):
     "Makes the run folder, or checks that it can go on; raises `BadInput` if the wish, the folder or the first weights do not fit."
     known = sorted({pair.case for pair in (*split.val, *split.test)} & {*met})
     if known:
         raise BadInput(f"The networks to start from were trained on patients that are now to be watched or tested: {', '.join(known)}. "
                        "Start from others, or train afresh.")
-    begun = (run / "checkpoints" / "checkpoint").exists()
+    begun = _is_begun(run)
     if begun and not resume:
         raise BadInput(f"{run}: already holds a run. Use --resume to go on with it, or choose another folder.")
     if resume and not begun:
@@ -335,10 +342,29 @@ def training_films(
         parts.append((*made, np.ones(made[0].shape, bool)))
     return tuple(tf.concat([tf.cast(part, tf.float16) for part in films], 0) for films in zip(*parts))  # half the memory
 
+# %% ../nbs/06_training.ipynb #c8518f0e
+def _monitor(run):
+    "A function that shows sample and curves of an epoch in the place of those before; None where no notebook is at work."
+    from IPython import get_ipython
+    from IPython.display import Image, display
+    if "IPKernelApp" not in getattr(get_ipython(), "config", ()): return None
+    places = []
+
+    def draw(epoch):
+        files = run / "samples" / f"epoch_{epoch:03d}.png", run / "losses.png"
+        pictures = [Image(path) for path in files if path.exists()]
+        for place, picture in zip(places, pictures): place.update(picture)
+        if not places: places.extend(display(picture, display_id=True) for picture in pictures)
+
+    return draw
+
 # %% ../nbs/06_training.ipynb #710d8458
-def _progress(show, epochs, steps, done):
-    "A function to call after each step and one to call after each epoch, for a bar, for plain lines, or for silence."
-    bar = tqdm(total=epochs * steps, initial=done * steps, unit="step", disable=show != "bar")
+def _progress(show, epochs, steps, done, run):
+    "A function to call after each step and one to call after each epoch, for a monitor, for a bar, for plain lines, or for silence."
+    draw = _monitor(run) if show == "live" else None
+    if show == "live" and not draw: show = "lines"
+    bar = tqdm(total=epochs * steps, initial=done * steps, unit="step", disable=show not in ("bar", "live"))
+    if draw and done: draw(done)
 
     def after_step(row):
         bar.update()
@@ -346,6 +372,7 @@ def _progress(show, epochs, steps, done):
 
     def after_epoch(row):
         bar.set_description(f"epoch {row['epoch']}/{epochs}")
+        if draw: draw(row["epoch"])
         if show == "lines":
             left = (epochs - row["epoch"]) * row["seconds"] / 60
             print(f"epoch {row['epoch']}/{epochs}: pixel loss {row['pixel']:.4f}, validation {row['val_psnr']:.2f} dB (identity "
@@ -424,6 +451,24 @@ def _blend(trained, first, share):
     "Puts a generator between what it started from and what it has become."
     trained.set_weights([share * new + (1 - share) * old for new, old in zip(trained.get_weights(), first.get_weights())])
 
+# %% ../nbs/06_training.ipynb #3a6d5285
+class Stopped(KeyboardInterrupt):
+    "Somebody has stopped the training."
+
+    def _render_traceback_(self):
+        "What a notebook shows: the message alone."
+        return [str(self)]
+
+
+@contextmanager
+def _stoppable(run):
+    "Makes an interruption say what is kept; raises `Stopped`."
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not _is_begun(run): raise Stopped(f"Stopped before the first epoch was finished: {run} holds nothing to go on with.") from None
+        raise Stopped(f"Stopped. {run} keeps every finished epoch: start it again, with resume, to go on.") from None
+
 # %% ../nbs/06_training.ipynb #91191ebd
 def _train_once(strategy, step, films, config, run, epoch, after_step):
     "Shows every film once: mean of each loss; raises `NotFinite` and `WorkerLost` with what to do."
@@ -442,37 +487,38 @@ def train(
     split: Split,              # pairs to train on, to watch, and to keep for the end, from `split_by_case`
     run: Path,                 # run folder: everything the run produces goes here
     config: TrainConfig,       # one of TRAIN_PRESETS, or your own
-    resume: bool = False,      # True goes on after the last finished epoch of a stopped run
-    show: str = "bar",         # progress: "bar", "lines" or "none"
+    resume: bool | None = False,  # True goes on after the last finished epoch of a stopped run; None does if there is one
+    show: str = "bar",         # progress: "live" (bar, sample and curves in a notebook, lines elsewhere), "bar", "lines" or "none"
     on_epoch=None,             # called after each epoch with its history row and its sample (xray, pred, soft)
     simulated=(),              # further pairs to train on, whose targets are right everywhere
     start=None,                # networks to go on from, (generator, discriminator), in place of fresh ones
     met=(),                    # cases that these networks have met
     strategy=None,             # from `choose_strategy`: the devices that share the work; None: one
 ) -> Path:                     # the run folder
-    "Trains a GAN; raises `BadInput` for a folder or films that do not fit, `NotFinite` if a loss breaks, `WorkerLost` if another machine does."
+    "Trains a GAN; raises `BadInput` for a folder or films that do not fit, `NotFinite` if a loss breaks, `WorkerLost` if another machine does, `Stopped`."
     run, strategy = Path(run), strategy or tf.distribute.get_strategy()
-    chief = is_chief(strategy)
+    chief, resume = is_chief(strategy), _is_begun(run) if resume is None else resume
     _open_run(run, config, split, simulated, met, resume, chief)
-    stacks = training_films(split.train, simulated, config, chief and show == "bar")
-    films = [tf.Variable(stack, trainable=False) for stack in stacks]  # of a tensor the input pipeline would keep a copy
-    watched = load_pairs(split.val or split.train[:4], config.model.size)
-    steps = -(-films[0].shape[0] * config.crops // config.batch)
-    gan, state, manager = _open_networks(strategy, config, steps, start, run, resume)
-    step = _compile_step(gan, strategy, config, len(films))
-    done, history = int(state.epoch.numpy()), read_history(run)
-    after_step, after_epoch = _progress(show if chief else "none", config.epochs, steps, done)
-    for epoch in range(done, config.epochs):
-        begun = time.monotonic()
-        row = _train_once(strategy, step, films, config, run, epoch, after_step)
-        if start and epoch + 1 == config.epochs: _blend(gan.trained, start[0], config.blend)
-        if not chief: continue
-        figures, pred, verdict = validate(gan, *watched)
-        history = [*history[:epoch], {"epoch": epoch + 1, "seconds": time.monotonic() - begun} | row | figures]
-        sample = watched[0][0], pred[0], watched[1][0]
-        _keep_epoch(run, config, gan, state, manager, history, sample, verdict)
-        after_epoch(history[-1])
-        if on_epoch: on_epoch(history[-1], sample)
+    with _stoppable(run):
+        stacks = training_films(split.train, simulated, config, chief and show in ("bar", "live"))
+        films = [tf.Variable(stack, trainable=False) for stack in stacks]  # of a tensor the input pipeline would keep a copy
+        watched = load_pairs(split.val or split.train[:4], config.model.size)
+        steps = -(-films[0].shape[0] * config.crops // config.batch)
+        gan, state, manager = _open_networks(strategy, config, steps, start, run, resume)
+        step = _compile_step(gan, strategy, config, len(films))
+        done, history = int(state.epoch.numpy()), read_history(run)
+        after_step, after_epoch = _progress(show if chief else "none", config.epochs, steps, done, run)
+        for epoch in range(done, config.epochs):
+            begun = time.monotonic()
+            row = _train_once(strategy, step, films, config, run, epoch, after_step)
+            if start and epoch + 1 == config.epochs: _blend(gan.trained, start[0], config.blend)
+            if not chief: continue
+            figures, pred, verdict = validate(gan, *watched)
+            history = [*history[:epoch], {"epoch": epoch + 1, "seconds": time.monotonic() - begun} | row | figures]
+            sample = watched[0][0], pred[0], watched[1][0]
+            _keep_epoch(run, config, gan, state, manager, history, sample, verdict)
+            after_epoch(history[-1])
+            if on_epoch: on_epoch(history[-1], sample)
     return run
 
 # %% ../nbs/06_training.ipynb #29ff2bb2
