@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BadWeights', 'load_network', 'Weights', 'shipped_weights', 'find_weights', 'load_networks', 'make_card', 'ship',
            'export_savedmodel', 'export_network', 'openvino_function', 'keras_function', 'fastest_engine',
-           'load_functions']
+           'load_functions', 'export_onnx']
 
 # %% ../nbs/07_export.ipynb #7ab8ceb5
 import hashlib
@@ -302,10 +302,10 @@ def _films(batch, size):
     return [keras.InputSpec("float32", (batch, size, size, 1), name="xray")]
 
 
-def _fix_size(generator, batch, size):
+def _fix_size(generator, size):
     "The same generator for films of one size only; Keras 3.13 does not tell LiteRT the size."
     import keras
-    film = keras.Input(batch_shape=(batch, size, size, 1), name="xray")
+    film = keras.Input(batch_shape=(1, size, size, 1), name="xray")
     return keras.Model(film, generator(film))
 
 # %% ../nbs/07_export.ipynb #121e6e8f
@@ -325,17 +325,18 @@ def export_network(
     path: str | os.PathLike,          # what to write: a folder for a SavedModel, else a file ending in .tflite or .onnx
     format: str = "savedmodel",       # "savedmodel", "litert" or "onnx"
 ) -> Path:                            # path
-    "Writes a generator for other programs; raises `BadWeights`, or `BadInput` for the path or for packages that are missing."
-    ending, batch = {"savedmodel": ("", None), "litert": (".tflite", 1), "onnx": (".onnx", None)}[format]
+    "Writes a generator for other programs; raises `BadWeights`, or `BadInput` for the path or for a package that is missing."
+    ending = {"savedmodel": "", "litert": ".tflite", "onnx": ".onnx"}[format]
     if ending and Path(path).suffix != ending: raise BadInput(f"{path}: a {format} file must end in {ending}.")
-    missing = [name for name in ("onnx", "tf2onnx") if format == "onnx" and not importlib.util.find_spec(name)]
-    if missing: raise BadInput(f"{path}: ONNX needs packages that are not installed. Run: pip install {' '.join(missing)}")
+    if format == "onnx" and not importlib.util.find_spec("onnx"):
+        raise BadInput(f"{path}: ONNX needs a package that is not installed. Run: pip install onnx")
     generator, _, config = load_networks(name_or_run)
     if format == "savedmodel": return export_savedmodel(generator, path, config.size)
+    if format == "onnx": return export_onnx(generator, path, config)
     with _new_path(path) as part:
         part.parent.mkdir()
-        if batch: generator = _fix_size(generator, batch, config.size)
-        generator.export(str(part), format=format, verbose=False, input_signature=_films(batch, config.size))
+        generator = _fix_size(generator, config.size)
+        generator.export(str(part), format="litert", verbose=False, input_signature=_films(1, config.size))
     return Path(path)
 
 # %% ../nbs/07_export.ipynb #bc03e40b
@@ -470,3 +471,61 @@ def load_functions(
     if fastest_engine() == "openvino":
         return openvino_function(weights.generator, many=many), openvino_function(weights.discriminator, exact=True, many=many), config
     return *(keras_function(load_network(stem)) for stem in (weights.generator, weights.discriminator)), config
+
+# %% ../nbs/07_export.ipynb #f9ae974e
+class _OnnxLayers:
+    "The words of `_Layers` for a generator, written down as ONNX; a film is the name of an array."
+
+    def __init__(self, arrays):
+        import onnx
+        self.onnx, self.ops, self.arrays, self.steps, self.numbers = onnx, self, iter(arrays), [], []
+
+    def number(self, value):
+        self.numbers.append(self.onnx.numpy_helper.from_array(np.asarray(value, np.float32), f"number{len(self.numbers)}"))
+        return self.numbers[-1].name
+
+    def step(self, operation, *films, **settings):
+        made = settings.pop("made", f"film{len(self.steps)}")
+        self.steps.append(self.onnx.helper.make_node(operation, films, [made], **settings))
+        return made
+
+    def convolve(self, x, width):
+        kernel, bias = next(self.arrays), next(self.arrays)
+        return self.step("Conv", x, self.number(kernel.transpose(3, 2, 0, 1)), self.number(bias), auto_pad="SAME_UPPER")
+
+    def scale(self, x, factor, offset=0.0):
+        return self.step("Add", self.step("Mul", x, self.number(factor)), self.number(offset))
+
+    def enlarge(self, x, times, mode="nearest", where="asymmetric"):
+        scales = self.number([1, 1, times, times])
+        return self.step("Resize", x, "", scales, mode=mode, coordinate_transformation_mode=where, nearest_mode="floor")
+
+    def local_contrast(self, x, cell):
+        coarse = self.step("AveragePool", x, kernel_shape=[cell, cell], strides=[cell, cell])
+        return self.scale(self.subtract(x, self.enlarge(coarse, cell, "linear", "half_pixel")), 10)
+
+    def bend(self, x): return self.step("LeakyRelu", x, alpha=0.2)
+    def halve(self, x): return self.step("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
+    def join(self, films): return self.step("Concat", *films, axis=1)
+    def sigmoid(self, x): return self.step("Sigmoid", x)
+    def subtract(self, x, y): return self.step("Sub", x, y)
+
+# %% ../nbs/07_export.ipynb #57ab5bed
+def export_onnx(
+    generator,                  # keras.Model, from `load_networks`
+    path: str | os.PathLike,    # file to write
+    config: ModelConfig,        # its architecture
+) -> Path:                      # the file; takes `xray`, gives `soft`: (N, H, W, 1) float32, H and W multiples of 2**(levels - 1)
+    "Writes a generator as ONNX, for films of any shape; raises `BadInput` if something stands there already."
+    import onnx
+    layers = _OnnxLayers(generator.get_weights())
+    soft = _generator(layers, config, layers.step("Transpose", "xray", perm=[0, 3, 1, 2]))
+    layers.step("Transpose", soft, perm=[0, 2, 3, 1], made="soft")
+    films = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["films", "height", "width", 1]) for name in ("xray", "soft")]
+    graph = onnx.helper.make_graph(layers.steps, "generator", films[:1], films[1:], layers.numbers)
+    network = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8, producer_name="bss_gan")
+    onnx.checker.check_model(network, full_check=True)
+    with _new_path(path) as part:
+        part.parent.mkdir()
+        onnx.save(network, part)
+    return Path(path)

@@ -48,6 +48,18 @@ def clean(wheel, tmp_path_factory):
     return folder / "bin"
 
 
+@pytest.fixture(scope="session")
+def start_chromium():
+    "A function that starts a real browser, which asks its makers for nothing, with further arguments."
+    from playwright.sync_api import sync_playwright
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if not program: pytest.skip("no Chromium: apt-get install chromium")
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync"]
+    with sync_playwright() as playwright:
+        yield lambda *arguments: playwright.chromium.launch(executable_path=program, args=[*quiet, *arguments])
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport():
     report = yield

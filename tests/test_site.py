@@ -9,7 +9,6 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import nbformat, pytest
 from axe_playwright_python.base import AXE_FILE_PATH
-from playwright.sync_api import sync_playwright
 
 from project import NBS, NOTEBOOKS, ROOT, copy_project, name, python, settings, tool
 
@@ -17,10 +16,8 @@ SETTINGS = settings()
 SITE = f"{SETTINGS['doc_host']}{SETTINGS['doc_baseurl']}/"
 FILES = f"{SETTINGS['git_url']}/blob/{SETTINGS['branch']}/"
 DOCUMENTS = ("CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "CITATION.cff", ".github/SECURITY.md")
+DEMO = "demo/index.html"     # built by .ci/demo.py
 INTERACTIVE = "interactive"  # a page that stands in the tests only
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-OFFLINE = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-           "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 WIDE, NARROW = (1280, "light"), (390, "dark")  # every page is seen once in each width and once in each theme
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 BEYOND = """() => [...document.querySelectorAll("body *")].filter(element => {
@@ -122,12 +119,15 @@ def leads_somewhere(link, docs, elements):
         return target.exists() and (not anchor or int(anchor[1:]) <= len(target.read_text().splitlines()))
     if not link.startswith(SITE): return True
     path = path.removeprefix(SITE) or "index.html"
+    if path.startswith("demo/"): return (NBS / path).is_file()  # a page of its own, tested in test_demo.py
     return (docs / path).is_file() and (not anchor or anchor in elements[path].ids)
 
 
 def test_links_lead_somewhere(elements, docs):
-    links = [(page, urljoin(SITE + page, link)) for page in PAGES for link in elements[page].links]
+    elements = elements | {DEMO: Elements((NBS / DEMO).read_text())}
+    links = [(page, urljoin(SITE + page, link)) for page in [*PAGES, DEMO] for link in elements[page].links]
     assert len(links) > 1000
+    assert any(link == SITE + DEMO for _, link in links)
     assert [(page, link) for page, link in links if not leads_somewhere(link, docs, elements)] == []
 
 
@@ -191,14 +191,9 @@ def address(docs):
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser(start_chromium):
     "A real browser to which every other host is unknown."
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if not program: pytest.skip("no Chromium: apt-get install chromium")
-    with sync_playwright() as play:
-        running = play.chromium.launch(executable_path=program, args=OFFLINE)
-        yield running
-        running.close()
+    return start_chromium("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
 
 
 def open_page(browser, size=WIDE, **options):

@@ -4,24 +4,18 @@ import io, re, shutil, time
 import cv2, nbformat, numpy as np, pytest
 from jupyter_client.manager import start_new_kernel
 from PIL import Image
-from playwright.sync_api import sync_playwright
 from project import NBS, ROOT
 from test_processes import weights
 
 from bss_gan.core import example_film, read_film, resize
 from bss_gan.testing import draw_view, explore, load_suppressor
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
 
 # The explorer
 
 @pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+def browser(start_chromium):
+    return start_chromium()
 
 
 @pytest.fixture

@@ -1,0 +1,54 @@
+// Reads, suppresses and writes films beside the page, so that the page answers meanwhile. The film is never sent anywhere else.
+import { BadImage, readFilm, writeFilm } from "./film.js";
+import { image, looksLikeChest, resize, turn } from "./image.js";
+import { findBone, loadNetwork } from "./network.js";
+
+const LEAST_LIKENESS = 0.3;
+const LONGEST_SHOWN = 2048; // pixels; the file that is saved has them all
+
+let network, film, bone;
+
+const say = (kind, more, hand) => self.postMessage({ kind, ...more }, hand ?? []);
+
+function shown(layer) {
+  const scale = Math.min(1, LONGEST_SHOWN / Math.max(layer.width, layer.height));
+  const { width, height, data } = resize(layer, Math.round(layer.width * scale), Math.round(layer.height * scale));
+  return { width, height, data: data.slice() };
+}
+
+async function open({ file, anyway }) {
+  [film, bone] = [];
+  say("progress", { text: `Reading ${file.name}` });
+  const read = await readFilm(file.name, new Uint8Array(await file.arrayBuffer()));
+  if (!anyway && looksLikeChest(turn(read.xray, read.turns)) < LEAST_LIKENESS) {
+    const text = `${file.name}: does not look like a frontal chest film. The network knows nothing else, and its answer would mean nothing.`;
+    return say("error", { text, unsure: true });
+  }
+  film = read;
+  say("film", { name: film.name, size: [film.xray.width, film.xray.height], depth: film.depth, notes: film.notes, xray: shown(film.xray) });
+  network ??= loadNetwork((share) => say("progress", { text: "Loading the network", share }));
+  const loaded = await network.catch((error) => {
+    network = undefined; // the next film tries again
+    throw error;
+  });
+  say("progress", { text: "Looking for bone" });
+  const found = await findBone(loaded, film);
+  bone = found.bone;
+  say("bone", { bone: shown(bone), seconds: found.seconds, engine: loaded.engine, working: loaded.model.size });
+}
+
+// The film less as much of its bone as was asked for.
+async function save({ strength }) {
+  const soft = image(film.xray.width, film.xray.height, film.xray.data.slice());
+  for (let place = 0; place < soft.data.length; place++) {
+    soft.data[place] = Math.min(Math.max(soft.data[place] - strength * bone.data[place], 0), 1);
+  }
+  say("png", { blob: await writeFilm(film, soft), name: `${film.name.replace(/\.[^.]*$/, "")}_suppressed.png` });
+}
+
+let last = Promise.resolve();
+self.onmessage = ({ data }) => {
+  last = last.then(() => (data.kind === "open" ? open(data) : save(data))).catch((error) => {
+    say("error", { text: error instanceof BadImage ? error.message : `Something went wrong: ${error?.message ?? error}` });
+  });
+};

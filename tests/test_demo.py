@@ -1,0 +1,432 @@
+"""The page on which the generator can be tried, in a real Chromium: films in, films out as Keras makes them, and nothing said to anybody else.
+
+The build is that of the documentation site. Nothing that the browser sends to another host gets anywhere; all of it is written down."""
+import base64, functools, http.server, importlib.util, shutil, threading
+from dataclasses import replace
+from pathlib import Path
+
+import cv2, imagecodecs, numpy as np, pytest
+from PIL import Image
+from pydicom import uid
+from pydicom.encaps import encapsulate
+
+from project import NBS, ROOT
+from test_dicom import dataset, save
+
+from bss_gan.core import ModelConfig, example_film, read_film, resize, write_film
+from bss_gan.dicom import read_dicom
+from bss_gan.export import find_weights, keras_function, load_network
+from bss_gan.testing import Suppressor, _to_working_size
+
+FILM = read_film(example_film()).xray  # (666, 640, 1), bone-bright
+STEP = 2 / 255                         # how far a grey value may be from what Keras finds
+OWN = ("update.googleapis.com", "accounts.google.com", "clients2.google.com")  # what Chromium itself asks for when it starts
+
+
+class Plain(http.server.SimpleHTTPRequestHandler):
+    "A server of plain files, as a site has it, that counts."
+    def log_message(self, *args): pass
+
+    def do_GET(self):
+        path = Path(self.translate_path(self.path))
+        self.server.sent.append((self.path, path.stat().st_size if path.is_file() else 0))
+        super().do_GET()
+
+
+class Elsewhere(http.server.BaseHTTPRequestHandler):
+    "All other hosts: a proxy that lets nothing through."
+    def log_message(self, *args): pass
+
+    def do_GET(self):
+        if not any(host in self.path for host in OWN): self.server.sent.append(self.path)
+        self.send_error(502)
+
+    do_POST = do_CONNECT = do_HEAD = do_PUT = do_OPTIONS = do_GET
+
+
+@pytest.fixture(scope="session")
+def serve():
+    "Starts a server on a free port; all stop in the end."
+    started = []
+
+    def start(handler):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        server.sent = []
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        started.append(server)
+        return server
+    yield start
+    for server in started: server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def modules(tmp_path_factory):
+    "The build of the page, and the packages from npm."
+    spec = importlib.util.spec_from_file_location("demo", ROOT / ".ci/demo.py")
+    spec.loader.exec_module(build := importlib.util.module_from_spec(spec))
+    return build, build.install(tmp_path_factory.mktemp("npm"))
+
+
+@pytest.fixture(scope="session")
+def site(modules, serve, tmp_path_factory):
+    "The server of a folder that holds the page as `demo`."
+    folder = tmp_path_factory.mktemp("site")
+    build, packages = modules
+    build.build(folder / "demo", packages)
+    return serve(functools.partial(Plain, directory=folder))
+
+
+@pytest.fixture(scope="session")
+def elsewhere(serve):
+    return serve(Elsewhere)
+
+
+@pytest.fixture(scope="session")
+def browser(elsewhere, start_chromium):
+    "A Chromium for which every other host is behind the proxy."
+    return start_chromium(f"--proxy-server=127.0.0.1:{elsewhere.server_port}")
+
+
+def visit(browser, site, **options):
+    "The page in a fresh profile, with what goes wrong on it."
+    page = browser.new_context(accept_downloads=True, **options).new_page()
+    page.set_default_timeout(60_000)
+    page.faults = []
+    page.on("console", lambda message: page.faults.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.goto(f"http://127.0.0.1:{site.server_port}/demo/")
+    page.wait_for_selector("#samples button:nth-child(3)")
+    return page
+
+
+@pytest.fixture(scope="module")
+def opened(browser, site):
+    "One visit for many films."
+    page = visit(browser, site)
+    yield page
+    page.context.close()
+
+
+@pytest.fixture
+def page(opened, elsewhere):
+    "The visit; whatever a test does, nothing may go wrong behind the reader's back, and nothing to another host."
+    opened.faults.clear()
+    yield opened
+    assert opened.faults == [] and elsewhere.sent == []
+
+
+@pytest.fixture(scope="module")
+def with_keras():
+    found = find_weights("chest-v1")
+    return Suppressor(keras_function(load_network(found.generator)), None, ModelConfig(**found.card["architecture"]))
+
+
+def give(page, file):
+    "Hands a file over and waits for the result."
+    page.set_input_files("#file", file)
+    done(page)
+
+
+def done(page):
+    page.wait_for_selector("#save:disabled")
+    page.wait_for_selector("#save:enabled, #error:not([hidden])")
+    assert page.locator("#error").is_hidden(), page.locator("#error").inner_text()
+
+
+def saved(page, folder):
+    "What the reader gets from the button."
+    with page.expect_download() as waited: page.click("#save")
+    path = folder / "saved" / waited.value.suggested_filename
+    waited.value.save_as(path)
+    page.wait_for_selector("#save:enabled")
+    return path, cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+
+
+def refusal(page, file):
+    "What the page says of a file that it does not take."
+    page.set_input_files("#file", file)
+    page.wait_for_selector("#error:not([hidden])")
+    assert page.locator("#save").is_disabled()
+    return page.locator("#error p").inner_text()
+
+
+# Films
+
+def png(path, xray, depth=8, **options):
+    return write_film(path.with_suffix(".png"), xray, depth, **options)
+
+
+def jpeg(path, xray, **options):
+    path = path.with_suffix(".jpg")
+    Image.fromarray(np.uint8(np.round(255 * xray[..., 0]))).save(path, quality=92, **options)
+    return path
+
+
+def dicom(path, syntax=uid.ExplicitVRLittleEndian, encode=None, **options):
+    film = dataset(**options)
+    if encode:
+        film.PixelData = encapsulate([bytes(encode(film.pixel_array))])
+        film["PixelData"].VR = "OB"
+    film.file_meta.TransferSyntaxUID = syntax
+    return save(path.with_suffix(".dcm"), film)
+
+
+EXIF = Image.Exif()
+EXIF[0x0112] = 6  # to be turned by a quarter
+KINDS = {
+    "png-8": lambda path: png(path, FILM),
+    "png-8-bone-dark-wide": lambda path: png(path, FILM[:450], bone_dark=True),
+    "png-16-tall": lambda path: png(path, FILM[:, 100:541], 16),
+    "png-16-bone-dark-12-bits": lambda path: png(path, resize(FILM, (700, 777)), 16, bone_dark=True, white=4095),
+    "png-larger-than-2000": lambda path: png(path, resize(FILM, (2400, 2101))),
+    "png-smaller-than-the-working-size": lambda path: png(path, resize(FILM, (200, 187))),
+    "jpeg": lambda path: jpeg(path, FILM[:, :600]),
+    "jpeg-turned": lambda path: jpeg(path, np.rot90(FILM), exif=EXIF),
+    "dicom-12-bit-negative": lambda path: dicom(path),
+    "dicom-signed-with-window": lambda path: dicom(path, bits=14, signed=True, negative=False, WindowCenter=300, WindowWidth=12000),
+    "dicom-implicit-8-bit-no-window": lambda path: dicom(path, uid.ImplicitVRLittleEndian, kind="CR", bits=8, negative=False),
+    "dicom-deflated": lambda path: dicom(path, uid.DeflatedExplicitVRLittleEndian),
+    "dicom-jpeg": lambda path: dicom(path, uid.JPEGBaseline8Bit, imagecodecs.jpeg8_encode, kind="CR", bits=8),
+    "dicom-lossless-jpeg": lambda path: dicom(path, uid.JPEGLosslessSV1, lambda pixels: imagecodecs.ljpeg_encode(pixels, bitspersample=12)),
+    "dicom-jpeg-ls": lambda path: dicom(path, uid.JPEGLSLossless, imagecodecs.jpegls_encode),
+    "dicom-jpeg-2000": lambda path: dicom(path, uid.JPEG2000Lossless, lambda pixels: imagecodecs.jpeg2k_encode(pixels, codecformat="J2K", reversible=True)),
+    "dicom-on-its-side": lambda path: dicom(path, xray=np.rot90(resize(FILM, (300, 280))[..., 0]), PatientOrientation=None),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_saved_is_what_keras_finds(kind, page, with_keras, tmp_path):
+    file = KINDS[kind](tmp_path / "film")
+    if file.suffix == ".dcm":
+        film = read_dicom(file)
+        soft = np.rot90(with_keras.suppress(np.rot90(film.xray, film.turns)), -film.turns)
+        deep, options = film.dataset.BitsStored > 8, {}
+    else:
+        film = read_film(file)
+        soft, deep, options = with_keras.suppress(film.xray), film.depth > 8, {"bone_dark": film.bone_dark, "white": film.white}
+    truth = cv2.imread(str(write_film(tmp_path / "truth.png", soft, 16 if deep else 8, **options)), cv2.IMREAD_UNCHANGED)
+    give(page, file)
+    path, found = saved(page, tmp_path)
+    assert path.name == "film_suppressed.png" and (found.shape, found.dtype) == (truth.shape, truth.dtype)
+    difference = np.abs(found.astype(float) - truth).max() / options.get("white", 65535 if deep else 255)
+    print(f"{kind}: largest difference to Keras {difference:.5f}; {page.locator('#status').inner_text()}")
+    assert difference <= STEP
+    assert np.abs(film.xray - soft).max() > 3 * STEP, "there was nothing to find"
+
+
+def test_run_lengths(page, with_keras, tmp_path):
+    film = dataset(bits=12)
+    film.compress(uid.RLELossless)
+    plain, packed = dicom(tmp_path / "plain"), save(tmp_path / "packed.dcm", film)
+    results = []
+    for file in (plain, packed):
+        give(page, file)
+        results.append(saved(page, tmp_path)[1])
+    assert np.array_equal(*results)
+
+
+def test_image_functions_are_those_of_the_library(page, with_keras):
+    rng = np.random.default_rng(0)
+    call = "async ([name, width, height, data, more]) => { const m = await import('./image.js'); const r = m[name](m.image(width, height, new Float32Array(data)), ...more); return [r.width, r.height, [...r.data]]; }"
+
+    def result(name, film, *more):
+        width, height, data = page.evaluate(call, [name, film.shape[1], film.shape[0], film.ravel().tolist(), more])
+        return np.float32(data).reshape(height, width)
+
+    film = rng.random((90, 77, 1), np.float32)
+    for height, width in ((45, 11), (64, 64), (31, 76), (91, 77), (110, 133)):
+        assert np.abs(result("resize", film, width, height) - resize(film, (height, width))[..., 0]).max() < 1e-5
+    small, filled = _to_working_size(film, replace(with_keras.config, size=90))
+    assert np.abs(result("fill", small, 16) - filled[0, ..., 0]).max() == 0
+    for turns in range(4): assert np.array_equal(result("turn", film, turns), np.rot90(film[..., 0], turns))
+
+
+# What the reader touches
+
+def shown(page, canvas):
+    "The grey values on a canvas."
+    data = page.evaluate("id => document.getElementById(id).toDataURL()", canvas)
+    return cv2.imdecode(np.frombuffer(base64.b64decode(data.split(",")[1]), np.uint8), cv2.IMREAD_GRAYSCALE)
+
+
+def move(page, slider, value):
+    page.locator(slider).fill(str(value))
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def test_the_three_sliders(page, with_keras, tmp_path):
+    give(page, example_film())
+    soft = with_keras.suppress(FILM)
+    assert np.abs(shown(page, "before") / 255 - FILM[..., 0]).max() <= STEP and np.abs(shown(page, "after") / 255 - soft[..., 0]).max() <= STEP
+    move(page, "#strength", 50)
+    assert np.abs(shown(page, "after") / 255 - (FILM + soft)[..., 0] / 2).max() <= 2 * STEP
+    move(page, "#level", 60)
+    move(page, "#window", 40)
+    assert np.abs(shown(page, "before") / 255 - np.clip((FILM[..., 0] - 0.6) / 0.4 + 0.5, 0, 1)).max() <= STEP
+    move(page, "#strength", 0)
+    assert np.array_equal(saved(page, tmp_path)[1], np.round(255 * FILM[..., 0])), "without bone taken away the film is saved as it was, whatever the window"
+    page.click("#reset")
+    assert [page.locator(slider).input_value() for slider in ("#strength", "#level", "#window")] == ["100", "50", "100"]
+
+
+def test_the_divider_by_mouse_and_by_keys(page):
+    give(page, example_film())
+    stage = page.locator("#stage")
+
+    def clip(): return page.evaluate("getComputedStyle(document.getElementById('after')).clipPath")
+
+    stage.scroll_into_view_if_needed()
+    box = stage.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 4, middle, steps=5)
+    page.mouse.up()
+    assert abs(float(page.locator("#divider").input_value()) - 25) <= 1
+    for key, wanted in (("Home", "0%"), ("End", "100%"), ("ArrowLeft", "99.5%")):
+        page.locator("#divider").press(key)
+        assert clip().replace("0px 0px 0px", "").strip("inset() ") == wanted
+    page.keyboard.press("Home")
+    all_after = stage.screenshot()
+    page.keyboard.press("End")
+    assert stage.screenshot() != all_after
+
+
+def test_a_film_is_dropped(page):
+    data = list(example_film().read_bytes())
+    page.evaluate("""bytes => { const data = new DataTransfer(); data.items.add(new File([new Uint8Array(bytes)], 'dropped.png'));
+        document.getElementById('drop').dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true })); }""", data)
+    page.wait_for_selector("#notes li:has-text('dropped.png')")
+    done(page)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_films_to_try(number, page):
+    page.locator("#samples button").nth(number).click()
+    done(page)
+
+
+# What is no film
+
+def colour(path, **options):
+    photo = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
+    Image.fromarray(photo).resize((320, 240)).save(path, **options)
+    return path
+
+
+def cut(path, share):
+    path.write_bytes(path.read_bytes()[:int(share * path.stat().st_size)])
+    return path
+
+
+def flipped(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    return path
+
+
+def grey(path, pixels):
+    Image.fromarray(pixels).save(path.with_suffix(".png"))
+    return path.with_suffix(".png")
+
+
+def text(path, content):
+    path.with_suffix(".png").write_text(content)
+    return path.with_suffix(".png")
+
+
+REFUSED = {
+    "text": (lambda path: text(path, "This is no film."), "is not an image"),
+    "empty": (lambda path: text(path, ""), "is empty"),
+    "colour-png": (lambda path: colour(path.with_suffix(".png")), "colour image"),
+    "colour-jpeg": (lambda path: colour(path.with_suffix(".jpg")), "colour image"),
+    "transparency": (lambda path: grey(path, np.dstack([np.uint8(255 * FILM)] * 4)), "transparency"),
+    "one-bit": (lambda path: grey(path, FILM[..., 0] > 0.5), "1 bit"),
+    "uniform": (lambda path: grey(path, np.full((300, 300), 7, np.uint8)), "same value 7"),
+    "tiny": (lambda path: png(path, resize(FILM, 40)), "too few"),
+    "cut-png": (lambda path: cut(png(path, FILM), 0.7), "is damaged"),
+    "flipped-png": (lambda path: flipped(png(path, FILM)), "is damaged"),
+    "cut-jpeg": (lambda path: cut(jpeg(path, FILM), 0.6), "is damaged"),
+    "cut-dicom": (lambda path: cut(dicom(path), 0.6), "damaged"),
+    "cut-jpeg-2000": (lambda path: cut(dicom(path, uid.JPEG2000Lossless, imagecodecs.jpeg2k_encode), 0.6), "damaged"),
+    "ct": (lambda path: dicom(path, kind="CR", Modality="CT"), "modality CT"),
+    "hand": (lambda path: dicom(path, kind="CR", BodyPartExamined="HAND"), "another part of the body (HAND)"),
+    "lateral": (lambda path: dicom(path, kind="CR", ViewPosition="LL"), "no frontal view"),
+    "raw": (lambda path: dicom(path, PresentationIntentType="FOR PROCESSING"), "FOR PROCESSING"),
+    "noise": (lambda path: grey(path, np.random.default_rng(0).integers(0, 255, (300, 300), np.uint8)), "does not look like a frontal chest film"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_no_film_is_refused(kind, page, tmp_path):
+    make, words = REFUSED[kind]
+    file = make(tmp_path / "film")
+    said = refusal(page, file)
+    assert said.startswith(file.name) and words in said, said
+    assert page.locator("#anyway").is_visible() == (kind == "noise")
+
+
+def test_the_reader_may_know_better(page, tmp_path):
+    refusal(page, REFUSED["noise"][0](tmp_path / "film"))
+    page.click("#anyway")
+    page.wait_for_selector("#save:enabled")
+    assert page.locator("#error").is_hidden()
+
+
+def test_a_broken_file_leaves_no_film_behind(page, tmp_path):
+    give(page, example_film())
+    refusal(page, REFUSED["text"][0](tmp_path / "film"))
+    give(page, example_film())
+
+
+# What is loaded
+
+def test_the_weight_is_paid_once_and_then_no_network_is_needed(browser, site, elsewhere):
+    site.sent.clear()
+    page = visit(browser, site)
+    give(page, example_film())
+    weight = sum(size for _, size in site.sent)
+    print(f"{weight / 1e6:.1f} MB in {len(site.sent)} files; {page.locator('#status').inner_text()}")
+    assert weight < 20e6
+    site.sent.clear()
+    page.reload()
+    page.wait_for_selector("#samples button:nth-child(3)")
+    give(page, example_film())
+    assert {path for path, _ in site.sent} <= {"/demo/sw.js"}, "asked for again, though it was kept"
+    page.context.set_offline(True)
+    page.reload()
+    page.wait_for_selector("#samples button:nth-child(3)")
+    give(page, example_film())
+    assert page.faults == [] and elsewhere.sent == []
+    page.context.close()
+
+
+def test_the_browser_keeps_the_page_from_other_hosts(browser, site):
+    page = visit(browser, site)
+    assert page.evaluate("fetch('https://example.org/').then(() => 'went', () => 'held back')") == "held back"
+    assert any("Content Security Policy" in fault for fault in page.faults)
+    page.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_anybody_can_use_it(width, scheme, browser, site, modules):
+    page = visit(browser, site, viewport={"width": width, "height": 800}, color_scheme=scheme)
+    axe = (modules[1] / "axe-core/axe.min.js").read_text()
+
+    def faults():
+        page.evaluate(axe)
+        found = page.evaluate("axe.run()")["violations"]
+        return [(fault["id"], node["html"]) for fault in found for node in fault["nodes"]]
+
+    assert faults() == []
+    give(page, example_film())
+    assert faults() == [] and page.faults == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, "wider than the screen"
+    page.context.close()
+
+
+def test_the_page_names_no_other_host():
+    for path in (NBS / "demo").glob("*.*"):
+        if path.suffix in (".js", ".css"): assert "http" not in path.read_text()
