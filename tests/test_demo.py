@@ -128,9 +128,15 @@ def give(page, file):
 
 
 def done(page):
-    page.wait_for_selector("#save:disabled")
+    said = answer(page)
+    assert page.locator("#error").is_hidden(), said
+
+
+def answer(page):
+    "Waits for a result or a refusal; what the refusal says."
+    page.wait_for_selector("#save:disabled", state="attached")
     page.wait_for_selector("#save:enabled, #error:not([hidden])")
-    assert page.locator("#error").is_hidden(), page.locator("#error").inner_text()
+    return page.locator("#error p").inner_text()
 
 
 def saved(page, folder):
@@ -145,9 +151,9 @@ def saved(page, folder):
 def refusal(page, file):
     "What the page says of a file that it does not take."
     page.set_input_files("#file", file)
-    page.wait_for_selector("#error:not([hidden])")
-    assert page.locator("#save").is_disabled()
-    return page.locator("#error p").inner_text()
+    said = answer(page)
+    assert page.locator("#error").is_visible() and page.locator("#save").is_disabled()
+    return said
 
 
 # Films
@@ -211,6 +217,8 @@ def test_what_is_saved_is_what_keras_finds(kind, page, with_keras, tmp_path):
     difference = np.abs(found.astype(float) - truth).max() / options.get("white", 65535 if deep else 255)
     print(f"{kind}: largest difference to Keras {difference:.5f}; {page.locator('#status').inner_text()}")
     assert difference <= STEP
+    said = page.locator("#notes").inner_text()
+    for words in ("taken as a negative", "turned for the network"): assert (words in said) == any(words in note for note in film.notes)
     assert np.abs(film.xray - soft).max() > 3 * STEP, "there was nothing to find"
 
 
