@@ -17,6 +17,7 @@ __all__ = ['ENERGIES', 'PHOTONS', 'MASS_ATTENUATION', 'DENSITY', 'LUNG_DENSITY',
 
 # %% ../nbs/02_simulation.ipynb #23265e67
 import os
+import signal
 import zipfile
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -1218,6 +1219,22 @@ def _worker_pair(seed, size, wide):
     return _pair(seed, size, _kept["source"], wide)
 
 
+def _pairs(seeds, size, source, wide, workers, progress):
+    "Yields (xray, soft) of each seed in order, made by worker processes."
+    bar = partial(tqdm, total=len(seeds), unit="film", disable=not progress)
+    if workers == 1:
+        yield from bar(map(partial(_pair, size=size, source=source, wide=wide), seeds))
+        return
+    bare = replace(source) if isinstance(source, Scan) else source  # a copy without what it has computed meanwhile
+    spawn = get_context("spawn")
+    with _one_thread_each(), ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start_worker, initargs=(bare,)) as pool:
+        try:
+            with _deaf_to_ctrl_c(): made = pool.map(partial(_worker_pair, size=size, wide=wide), seeds, chunksize=4)
+            yield from bar(made)
+        finally:
+            pool.shutdown(cancel_futures=True)  # or Ctrl-C would wait for every film
+
+# %% ../nbs/02_simulation.ipynb #c11c0040
 @contextmanager
 def _one_thread_each():
     "Processes that start inside multiply matrices in one thread; with more, they wait for each other most of the time."
@@ -1230,16 +1247,17 @@ def _one_thread_each():
         else: os.environ["OPENBLAS_NUM_THREADS"] = before
 
 
-def _pairs(seeds, size, source, wide, workers, progress):
-    "Yields (xray, soft) of each seed in order, made by worker processes."
-    bar = partial(tqdm, total=len(seeds), unit="film", disable=not progress)
-    if workers == 1:
-        yield from bar(map(partial(_pair, size=size, source=source, wide=wide), seeds))
+@contextmanager
+def _deaf_to_ctrl_c():
+    "Processes that start inside do not hear Ctrl-C, which a terminal sends to all of them: this one will end them."
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
         return
-    bare = replace(source) if isinstance(source, Scan) else source  # a copy without what it has computed meanwhile
-    spawn = get_context("spawn")
-    with _one_thread_each(), ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start_worker, initargs=(bare,)) as pool:
-        yield from bar(pool.map(partial(_worker_pair, size=size, wide=wide), seeds, chunksize=4))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 # %% ../nbs/02_simulation.ipynb #5812daa2
 def simulate_pairs(

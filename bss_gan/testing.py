@@ -6,7 +6,8 @@
 __all__ = ['LABELS', 'Suppressor', 'load_suppressor', 'verdict_map', 'roc', 'comparison', 'SuppressionResult', 'result_name',
            'suppress_file', 'suppress_files', 'contact_sheet', 'evaluate', 'write_report', 'evaluate_predictions',
            'cases_met', 'held_out', 'find_leaks', 'benchmark', 'benchmark_text', 'benchmark_figure', 'write_benchmark',
-           'nodule_test', 'uncertainty', 'draw_result', 'worst_cases', 'draw_view', 'explore']
+           'nodule_test', 'uncertainty', 'draw_result', 'worst_cases', 'write_page', 'page_figure', 'page_table',
+           'page_metrics', 'page_worst', 'write_evaluation_page', 'write_suppression_page', 'draw_view', 'explore']
 
 # %% ../nbs/08_testing.ipynb #73bf5c4a
 import base64
@@ -604,14 +605,20 @@ def uncertainty(
     return resize(np.std(layers, axis=0), xray.shape[:2])
 
 # %% ../nbs/08_testing.ipynb #3f0a0d3c
+def _upright(result, read):
+    "A film and its result, upright, as the network saw them."
+    polarity = "dark" if result.bone_dark else "bright"
+    films = [read(path, polarity) for path in (result.source, result.target)]
+    return [np.rot90(film.xray, getattr(films[0], "turns", 0)) for film in films]  # DICOM may lie on its side
+
+
 def draw_result(
     result: SuppressionResult,   # from `suppress_files`, of a film that went well
     suppressor: Suppressor,      # the one that did it
     read=read_film,              # (path, polarity) -> film; for DICOM another one
 ):                               # matplotlib Figure
     "Before | after | bone layer | doubt of a film and its result; raises `BadImage` if one has vanished."
-    polarity = "dark" if result.bone_dark else "bright"
-    xray, pred = (read(path, polarity).xray for path in (result.source, result.target))
+    xray, pred = _upright(result, read)
     return comparison(xray, pred, doubt=uncertainty(xray, suppressor))
 
 # %% ../nbs/08_testing.ipynb #00e0f0b9
@@ -631,6 +638,177 @@ def worst_cases(
         images += panels
         titles += [case["file"], f"after: {case['suppression']:+.2f}", *names[2:]]
     return show_films(images, titles, residual=tuple(residual), columns=6, width=1.1)
+
+# %% ../nbs/08_testing.ipynb #c1a0e002
+from base64 import b64encode
+from datetime import date
+from html import escape
+from io import BytesIO
+
+from . import __version__
+
+# %% ../nbs/08_testing.ipynb #c1a0e003
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; --ink: light-dark(#1b2530, #e3e8ed); --paper: light-dark(#fff, #14191f); --code: light-dark(#eef1f4, #1f262e);
+        --quiet: light-dark(#566472, #9aa8b5); --line: light-dark(#d5dce3, #323c47); --warn: light-dark(#fff4d6, #3a3013); }}
+body {{ font: 16px/1.55 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
+h1, h2 {{ line-height: 1.2; overflow-wrap: anywhere; }} h2 {{ margin-top: 2.4rem; }} li, p {{ overflow-wrap: anywhere; }}
+.warn {{ background: var(--warn); border-left: 4px solid #c98a00; padding: .6rem 1rem; }}
+.scroll {{ overflow-x: auto; }} table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
+th, td {{ padding: .3rem .8rem; border-bottom: 1px solid var(--line); text-align: right; }} th:first-child, .facts td {{ text-align: left; }}
+figure {{ margin: 1.2rem 0; }} img {{ max-width: 100%; background: #fff; border-radius: 4px; }}
+figcaption, .quiet {{ color: var(--quiet); font-size: .9rem; overflow-wrap: anywhere; }} pre {{ background: var(--code); padding: .7rem 1rem; overflow-x: auto; }}
+@media (max-width: 40rem) {{ figure img {{ max-width: none; width: 44rem; }} }}
+</style></head><body><main>
+<h1>{title}</h1>
+<p class="warn"><b>For research and teaching. Not for diagnosis.</b></p>
+{body}
+</main><footer class="quiet"><p>Made by bss_gan {version} on {day}.</p></footer></body></html>
+"""
+
+
+def write_page(
+    path: str | os.PathLike,  # HTML file to write
+    title: str,
+    sections: list[str],      # HTML
+):
+    "Writes a page as one file, which needs no other."
+    body = "\n".join(section for section in sections if section)
+    with atomic_path(path) as part:
+        part.write_text(_PAGE.format(title=escape(title), body=body, version=__version__, day=date.today()), encoding="utf-8", errors="replace")
+
+# %% ../nbs/08_testing.ipynb #c1a0e005
+def _box(what, label):
+    "Something wide, in a box that scrolls."
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(label)}">{what}</div>'
+
+
+def page_figure(
+    picture,       # matplotlib Figure, or the bytes of a PNG
+    text: str,     # what it shows, for those who cannot see it
+    caption: str,  # what stands below it
+) -> str:          # HTML
+    "A picture for a page, inside of it."
+    if not isinstance(picture, bytes):
+        buffer = BytesIO()
+        picture.savefig(buffer, format="png")
+        picture = buffer.getvalue()
+    image = f'<img src="data:image/png;base64,{b64encode(picture).decode()}" alt="{escape(text)}">'
+    return f"<figure>{_box(image, caption)}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def page_table(
+    label: str,          # what it holds, for those who cannot see it
+    head: list,          # names of the columns; none: a list of facts
+    rows: list[list],    # the first of each row is its name
+) -> str:                # HTML
+    "A table for a page."
+    top = "".join(f'<th scope="col">{escape(str(cell))}</th>' for cell in head)
+    lines = ["".join([f'<th scope="row">{escape(str(row[0]))}</th>', *(f"<td>{escape(str(cell))}</td>" for cell in row[1:])]) for row in rows]
+    body = "".join(f"<tr>{line}</tr>" for line in [top, *lines] if line)
+    return _box(f"<table{'' if head else ' class=facts'}>{body}</table>", label)
+
+# %% ../nbs/08_testing.ipynb #c1a0e008
+def _in_words(row, names):
+    "Some metrics of a row as text."
+    digits = {name: 2 if name.startswith("psnr") else 4 if name == "mae" else 3 for name in names}
+    return [f"{row[name]:.{digits[name]}f}" for name in names]
+
+
+def page_metrics(
+    reports: dict,   # name -> report of `evaluate` or `evaluate_predictions`, all on the same films
+    films: str,      # what was measured on, for example "24 simulated patients"
+) -> str:            # HTML
+    "The section with all metrics, identity on top, and how sure they are."
+    first = next(iter(reports.values()))
+    rows = {"identity (do nothing)": first["identity"]} | {name: report["model"] for name, report in reports.items()}
+    table = page_table("Means of all metrics", ["", *METRICS], [[name, *_in_words(row, METRICS)] for name, row in rows.items()])
+    intervals = "; ".join("{}: {:.3f} to {:.3f}".format(name, *report["model"]["interval"]["suppression"]) for name, report in reports.items())
+    size = f"{first['size']} × {first['size']} pixels" if first["size"] else "the size of each X-ray"
+    return f"""<h2>How good is it?</h2>{table}
+<p class="quiet">Means over {escape(films)}, at {size}. Identity hands the X-ray back as it came. psnr in dB; suppression is 1 for all bone gone, 0 for
+doing nothing, negative for harm. 95 % interval of suppression over the films: {escape(intervals)}.</p>"""
+
+# %% ../nbs/08_testing.ipynb #c1a0e009
+def page_worst(
+    pairs,          # the pairs that were evaluated
+    report: dict,   # from `evaluate` or `evaluate_predictions`
+    predict,        # (pair, xray, soft) -> (film, ...), what was evaluated
+    name: str,      # of what was evaluated
+    n: int = 4,     # films to show
+) -> str:           # HTML
+    "The section with pictures of the films with the lowest suppression, the worst first."
+    by_name, figures = {(pair.case, pair.source.name): pair for pair in pairs}, []
+    for case in sorted(report["cases"], key=lambda case: case["suppression"])[:n]:
+        xray, soft = read_pair(pair := by_name[case["case"], case["file"]], report["size"])
+        caption = (f"{case['file']}: suppression {case['suppression']:+.3f} (identity 0), fitted PSNR {case['psnr_fit']:.2f} dB "
+                   f"(identity {case['identity']['psnr_fit']:.2f}).")
+        text = f"{case['file']} before and after, the bone layer that was taken away, the truth, and the difference to it"
+        figures.append(page_figure(comparison(xray, predict(pair, xray, soft)[0], soft), text, caption))
+    return f"<h2>{escape(name)}: the worst of {report['n']} films</h2>{''.join(figures)}"
+
+# %% ../nbs/08_testing.ipynb #c1a0e010
+_PRIVATE = """<p class="warn">This page shows films and the names of their files. If they are of patients, it is as confidential as the films are.</p>"""
+
+
+def _page_cases(report):
+    "The section with every film, the worst first."
+    names = ("suppression", "psnr_fit", "ssim")
+    head = ["", *(title for name in names for title in (name, "identity"))]
+    rows = [[case["file"], *(text for pair in zip(_in_words(case, names), _in_words(case["identity"], names)) for text in pair)]
+            for case in sorted(report["cases"], key=lambda case: case["suppression"])]
+    problems = "".join(f"<li>{escape(problem)}</li>" for problem in report["problems"])
+    unread = f"<h2>Could not be read</h2><ul>{problems}</ul>" if problems else ""
+    return f"<h2>Every film, the worst first</h2>{page_table('Every film', head, rows)}{unread}"
+
+
+def write_evaluation_page(
+    path: str | os.PathLike,  # HTML file to write
+    report: dict,             # from `evaluate` or `evaluate_predictions`
+    pairs,                    # the pairs that were evaluated
+    name: str,                # what was evaluated: weights, or a folder of predictions
+    predictions: bool = False,  # True: a folder
+    notes=(),                 # what else is to be said, for example which pairs were left out
+):
+    "Writes an evaluation as a page; raises `BadInput` if a film has vanished."
+    systems = _open_systems(pairs, {name: name} if predictions else {}, () if predictions else (name,))[0]
+    patients = len({case["case"] for case in report["cases"]})
+    remarks = "".join(f"<p>{escape(note)}</p>" for note in notes)
+    write_page(path, f"Bone suppression by {Path(name).name}, evaluated", [
+        _PRIVATE, page_metrics({name: report}, f"{report['n']} films of {patients} patients"), remarks,
+        page_worst(pairs, report, systems[name], Path(name).name), _page_cases(report)])
+
+# %% ../nbs/08_testing.ipynb #c1a0e014
+def _page_result(result, suppressor, read):
+    "The picture of a film that went well, with its figures beside those of the X-ray itself."
+    xray, _ = _upright(result, read)
+    caption = "; ".join([f"{result.source.name}: {result.label}, score {result.score:.3f} (of the X-ray itself {suppressor.verdict(xray, xray)[1]:.3f})", *result.notes])
+    text = f"{result.source.name} before and after, the bone layer that was taken away, and where the network is in doubt"
+    return page_figure(draw_result(result, suppressor, read), text, caption)
+
+
+def write_suppression_page(
+    path: str | os.PathLike,           # HTML file to write
+    results: list[SuppressionResult],  # from `suppress_files`
+    suppressor: Suppressor,            # the one that did them
+    name: str,                         # of its weights
+    read=read_film,                    # as for `draw_result`
+    n: int = 24,                       # films to show
+):
+    "Writes what became of films as a page, failed ones and low scores first; raises `BadImage` if one has vanished."
+    done = sorted((result for result in results if result.ok), key=lambda result: result.score)
+    failed = [f"<li>{escape(str(result))}</li>" for result in results if not result.ok]
+    shown = [_page_result(result, suppressor, read) for result in done[:n]]
+    write_page(path, f"Films suppressed by {Path(name).name}", [
+        _PRIVATE, f"<p>{len(done)} films done, {len(failed)} not.</p>", f"<h2>Not done</h2><ul>{''.join(failed)}</ul>" if failed else "",
+        f"""<h2>Done, the lowest score first</h2>
+<p>Nobody knows how these chests look without bone, so there is no truth and no figure for the quality: look for yourself. The score is the
+discriminator's opinion, from 0 for a film with bone to 1 for one without; it orders this page, and is no measure of quality. Doubt shows where
+the network changes its mind if the film is moved or toned a little; without doubt it may still be wrong.</p>""", *shown,
+        f"<p>{len(done) - n} more films have higher scores and are not shown.</p>" if len(done) > n else ""])
 
 # %% ../nbs/08_testing.ipynb #55084e2e
 def draw_view(
