@@ -23,6 +23,7 @@ from functools import partial
 from html import escape
 from importlib import import_module
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from threading import Timer
 
@@ -416,7 +417,6 @@ def _suppress(films, out, weights, pictures, report, json_file):
     failed = [f"  {result}" for result in results if not result.ok and result.source not in copies]
     if failed: raise click.ClickException("\n".join(["these films failed:", *failed]))
 
-
 # %% ../nbs/11_cli.ipynb #4d279271
 def _unseen(pairs, weights):
     "The pairs of patients whom the weights have not met, and a note on the others; raises `BadInput` if there are none."
@@ -566,7 +566,7 @@ def _in_short(error):
 
 def _check_packages():
     "Every package that the library needs, imported."
-    yield _Finding("bss_gan", f"{__version__} in {Path(__file__).parent}")
+    yield _Finding("bss_gan", f"{__version__} in {files('bss_gan')}")
     yield _Finding("Python", f"{platform.python_version()} on {platform.platform()}")
     sys.modules.setdefault("openvino_telemetry", None)  # as in `openvino_function`
     for package, module in _PACKAGES.items():
@@ -580,11 +580,11 @@ def _check_packages():
 def _check_devices():
     "What networks are run and trained on, and with which floats."
     from bss_gan.export import _import_openvino, fastest_engine
-    import keras
+    from bss_gan.model import fastest_policy
     import tensorflow as tf
     found = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in tf.config.list_physical_devices("GPU")]
     blind = Path("/dev/nvidia0").exists() and not found
-    yield _Finding("training", f"TensorFlow on {', '.join(found) or f'{os.cpu_count()} processor cores'}, floats: {keras.config.dtype_policy().name}",
+    yield _Finding("training", f"TensorFlow on {', '.join(found) or f'{os.cpu_count()} processor cores'}, floats: {fastest_policy()}",
                    "TensorFlow does not see the graphics processor. Run: pip install 'tensorflow[and-cuda]'; then look at nvidia-smi" if blind else "")
     if fastest_engine() == "tensorflow": return
     core = _import_openvino().Core()
