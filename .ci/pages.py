@@ -1,5 +1,5 @@
 """Makes in _proc the pages that Quarto renders: python .ci/pages.py; see "The site" in CONTRIBUTING.md."""
-import configparser, json, re
+import configparser, json, re, shutil
 from pathlib import Path
 
 import yaml
@@ -91,6 +91,7 @@ def write_about():
 if __name__ == "__main__":
     get_config().d["skip_procs"] = "exec_show_docs"  # the reference is read from the modules, nothing is run
     proc_nbs(n_workers=0, force=True)
+    shutil.rmtree(PAGES / "demo")  # a page of its own, which .ci/demo.py builds
     notebooks = {path: json.loads(path.read_text(encoding="utf-8")) for path in sorted(PAGES.rglob("*.ipynb"))}
     write_reference(notebooks)
     write_notebooks(notebooks)
