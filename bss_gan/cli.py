@@ -106,7 +106,8 @@ class _Command(click.Command):
             if ctx.params["verbose"]: traceback.print_exc()
             if isinstance(error, click.ClickException): raise
             message = self.stopped(ctx) if callable(self.stopped) else self.stopped
-            raise _Stopped(message.replace("LINE", ctx.obj["line"]), signal.SIGTERM if isinstance(error, _Terminated) else signal.SIGINT) from error
+            terminated = _Terminated in map(type, (error, error.__context__))  # training puts it into words of its own
+            raise _Stopped(message.replace("LINE", ctx.obj["line"]), signal.SIGTERM if terminated else signal.SIGINT) from error
 
 # %% ../nbs/11_cli.ipynb #2a771750
 class _Commands(click.Group):
@@ -516,7 +517,7 @@ def _archive_progress():
 
 
 @main.command("archive", short_help="Suppress bone in a tree of films of any size.", stopped="What is done stays. Go on with the same line: LINE",
-              examples=["bss-gan archive --in films --out results", "bss-gan archive --in films --out results --workers 1 --json -"])
+              examples=["bss-gan archive --in hospital --out archived", "bss-gan archive --in hospital --out archived --workers 1 --json -"])
 @click.option("--in", "source", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder with films and folders; never written to.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder for the same tree of results, and manifest.jsonl.")
 @click.option("--weights", default="chest-v1", show_default=True, metavar="NAME|RUN", shell_complete=_complete_weights, help="Shipped weights, or a run folder.")

@@ -175,7 +175,7 @@ def shell(films, tmp_path_factory):
     folder = tmp_path_factory.mktemp("shell")
     write_pairs(folder / "pairs", n=6, size=128, seed=900_000)  # whom no shipped weights have met
     shutil.copytree(folder / "pairs/target", folder / "theirs")
-    for name in ("ward", "films"): shutil.copytree(films, folder / name, ignore=shutil.ignore_patterns("letter.png"))
+    for name in ("ward", "films", "hospital"): shutil.copytree(films, folder / name, ignore=shutil.ignore_patterns("letter.png"))
     shutil.copy(films / "eight.png", folder / "film.png")
     (folder / ".config/fish/completions").mkdir(parents=True)
     (folder / "bin").mkdir()
