@@ -1,8 +1,8 @@
 """Fixtures for all tests, and the rule that a test skipped in continuous integration has failed."""
-import os, shutil
+import os, shutil, zipfile
 
-import pytest
-from project import COMMAND, NO_DATA, ROOT, SHARED_DATA, copy_project, python, run
+import nbformat, pytest
+from project import COMMAND, NO_DATA, ROOT, SHARED_DATA, STUBS, copy_project, python, run
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +46,34 @@ def clean(wheel, tmp_path_factory):
     run(folder / "bin/pip", "install", "-q", wheel, "nbclient", "ipykernel", "nibabel", timeout=900,
         env={"PIP_CONSTRAINT": str(ROOT / "tests/colab/constraints.txt")})  # in place of .ci/constraints.txt, which has the newest
     return folder / "bin"
+
+
+@pytest.fixture
+def content(wheel, tmp_path):
+    "An empty /content, with the library unpacked outside of it."
+    zipfile.ZipFile(wheel).extractall(tmp_path / "packages")
+    folder = tmp_path / "content"
+    folder.mkdir()
+    for module in (tmp_path / "packages/bss_gan").glob("*.py"):
+        module.write_text(module.read_text().replace("/content", str(folder)))
+    return folder
+
+
+@pytest.fixture
+def in_colab(clean, content, tmp_path):
+    "Runs a notebook in the stand-in for Colab; fails with what a cell raised."
+    startup = tmp_path / "ipython/profile_default/startup"
+    startup.mkdir(parents=True)
+    shutil.copy(STUBS / "startup.py", startup)
+    environment = {"PYTHONPATH": str(STUBS), "IPYTHONDIR": str(tmp_path / "ipython"), "HOME": str(tmp_path),
+                   "COLAB_PACKAGES": str(tmp_path / "packages")}
+
+    def execute(notebook):
+        copy = content / "notebook.ipynb"
+        copy.write_text(nbformat.writes(notebook).replace("/content", str(content)))
+        run(clean / "jupyter-execute", copy, cwd=content, env=environment)
+
+    return execute
 
 
 @pytest.fixture(scope="session")
