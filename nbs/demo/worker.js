@@ -1,5 +1,6 @@
 // Reads, suppresses and writes films beside the page, so that the page answers meanwhile. The film is never sent anywhere else.
-import { BadImage, readFilm, writeFilm } from "./film.js";
+import { BadImage } from "./checks.js";
+import { readFilm, writeFilm } from "./film.js";
 import { image, looksLikeChest, resize, turn } from "./image.js";
 import { findBone, loadNetwork } from "./network.js";
 
