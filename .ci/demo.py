@@ -6,7 +6,9 @@
 import gzip, hashlib, json, shutil, subprocess, sys, tempfile
 from pathlib import Path
 
-from bss_gan.core import ModelConfig, example_film, read_film, resize, write_film, write_json
+from bss_gan.images import example_film, resize, write_film
+from bss_gan.dicom import open_film
+from bss_gan.files import ModelConfig, write_json
 from bss_gan.export import find_weights
 from bss_gan.simulation import simulate
 
@@ -68,7 +70,7 @@ def export(folder):
 def write_films(folder):
     "Films to try, each with a small picture of it."
     films = {name: (text, simulate(seed, 1024, source).xray) for name, (text, seed, source) in FILMS.items()}
-    films["chest.png"] = ("A real film", read_film(example_film()).xray)
+    films["chest.png"] = ("A real film", open_film(example_film()).xray)
     for name, (_, xray) in films.items():
         write_film(folder / name, xray)
         write_film(folder / "small" / name, resize(xray, 192))

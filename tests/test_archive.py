@@ -10,11 +10,11 @@ from test_dicom import make
 
 import bss_gan.archive
 from bss_gan.archive import archive
-from bss_gan.core import BadInput, example_film
+from bss_gan.images import BadInput, example_film
 
 SAVE = """
 import sys
-from bss_gan.core import save_network, set_seed
+from bss_gan.files import save_network, set_seed
 from bss_gan.model import ModelConfig, build_discriminator, build_generator
 set_seed(3)
 config = ModelConfig(size=32, base=2, levels=2, d_base=2, d_levels=2)
@@ -312,7 +312,7 @@ DISK = """
 import subprocess, sys
 from pathlib import Path
 from bss_gan.archive import archive
-from bss_gan.core import BadInput
+from bss_gan.images import BadInput
 from test_archive import DONE, QUARANTINED, check_complete, contents, manifest
 if __name__ == "__main__":
     films, tiny, whole, disk = map(Path, sys.argv[1:])
@@ -362,7 +362,7 @@ bss_gan.archive._sha256 = lost
     code = """
 import json, os, sys
 from bss_gan.archive import archive
-from bss_gan.core import BadInput
+from bss_gan.images import BadInput
 if __name__ == "__main__":
     drive, out, weights = sys.argv[1:]
     def unplug(counts):

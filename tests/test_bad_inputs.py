@@ -8,7 +8,9 @@ import cv2, nbformat, numpy as np, pytest
 from PIL import Image
 from project import COMMAND, NBS, ROOT, python, run
 
-from bss_gan.core import BadImage, example_film, find_images, read_film
+from bss_gan.images import BadImage, example_film
+from bss_gan.dicom import open_film
+from bss_gan.files import find_images
 from bss_gan.data import BadFolder, Leak, find_pairs, load_pairs, split_by_case
 
 GREY = cv2.resize(cv2.imread(str(example_film()), cv2.IMREAD_UNCHANGED), (160, 160), interpolation=cv2.INTER_AREA)
@@ -116,7 +118,7 @@ def batch(trained, tmp_path_factory):
 @refused
 def test_refused_image_raises(file, make, tmp_path):
     make(tmp_path / file)
-    with pytest.raises(BadImage, match=file): read_film(tmp_path / file)
+    with pytest.raises(BadImage, match=file): open_film(tmp_path / file)
 
 
 @refused
@@ -134,7 +136,7 @@ def test_too_many_pixels_are_refused_by_the_header(file, batch):
 @accepted
 def test_accepted_image_is_read(file, make, shape, depth, tmp_path):
     make(tmp_path / file)
-    film = read_film(tmp_path / file)
+    film = open_film(tmp_path / file)
     assert (film.xray.shape, film.xray.dtype, film.depth) == ((*shape, 1), np.float32, depth)
     assert 0 <= film.xray.min() < film.xray.max() <= 1
     assert bool(film.notes) == (file in {"jpeg_data.png", "turned.jpg"})
@@ -260,7 +262,7 @@ def test_55_two_films_with_one_output_name(tmp_path, trained):
 def test_56_unreadable_file(batch, tmp_path):
     assert "locked.png" in batch.stderr and not (batch.folder / "locked.png").exists()
     (tmp_path / "film.png").symlink_to("film.png")  # a link to itself cannot be read by anybody, not even root
-    with pytest.raises(BadImage, match="film.png"): read_film(tmp_path / "film.png")
+    with pytest.raises(BadImage, match="film.png"): open_film(tmp_path / "film.png")
 
 
 def test_57_file_that_vanishes_half_way(tmp_path):

@@ -8,7 +8,8 @@ from project import COMMAND, ROOT, copy_project, python, run, settings, tool
 from test_faults import whole_files
 
 from bss_gan.cli import main
-from bss_gan.core import example_film, read_film, write_film
+from bss_gan.images import example_film, write_film
+from bss_gan.dicom import open_film
 from bss_gan.dicom import _DECODERS, uid
 from bss_gan.export import shipped_weights
 from bss_gan.simulation import write_pairs
@@ -70,7 +71,7 @@ def test_suppress_gives_films_back_as_they_came_and_names_the_bad_one(films, tra
     for name in ("eight", "sixteen", "dark"):
         before, after = (cv2.imread(str(folder / f"{name}.png"), cv2.IMREAD_UNCHANGED) for folder in (films, tmp_path))
         assert (after.shape, after.dtype) == (before.shape, before.dtype)
-        assert read_film(tmp_path / f"{name}.png").bone_dark == (name == "dark")
+        assert open_film(tmp_path / f"{name}.png").bone_dark == (name == "dark")
 
 
 def test_suppress_without_a_bad_film_ends_in_status_0(films, trained, tmp_path):
@@ -129,7 +130,7 @@ def test_benchmark_says_which_folder_is_not_there(pairs, tmp_path):
 
 
 def test_benchmark_finds_a_patient_under_another_name(pairs, tmp_path):
-    film = read_film(pairs / "source" / "sim_4.png").xray
+    film = open_film(pairs / "source" / "sim_4.png").xray
     write_film(tmp_path / "theirs" / "0001.png", 1 - film[:, ::-1])
     done = command("benchmark", "--data", pairs, "--peer", f"a={pairs / 'target'}", "--trained-on", tmp_path / "theirs", "--json", tmp_path / "table.json")
     assert re.search(r"left out, looks like \S+0001.png .*sim_4.png", done.stdout)

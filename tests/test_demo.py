@@ -13,12 +13,14 @@ from pydicom.encaps import encapsulate
 from project import NBS, ROOT
 from test_dicom import dataset, save
 
-from bss_gan.core import ModelConfig, example_film, read_film, resize, write_film
+from bss_gan.images import example_film, resize, write_film
+from bss_gan.dicom import open_film
+from bss_gan.files import ModelConfig
 from bss_gan.dicom import read_dicom
 from bss_gan.export import find_weights, keras_function, load_network
 from bss_gan.testing import Suppressor, _to_working_size
 
-FILM = read_film(example_film()).xray  # (666, 640, 1), bone-bright
+FILM = open_film(example_film()).xray  # (666, 640, 1), bone-bright
 STEP = 2 / 255                         # how far a grey value may be from what Keras finds
 OWN = ("update.googleapis.com", "accounts.google.com", "clients2.google.com")  # what Chromium itself asks for when it starts
 
@@ -208,7 +210,7 @@ def test_what_is_saved_is_what_keras_finds(kind, page, with_keras, tmp_path):
         soft = np.rot90(with_keras.suppress(np.rot90(film.xray, film.turns)), -film.turns)
         deep, options = film.dataset.BitsStored > 8, {}
     else:
-        film = read_film(file)
+        film = open_film(file)
         soft, deep, options = with_keras.suppress(film.xray), film.depth > 8, {"bone_dark": film.bone_dark, "white": film.white}
     truth = cv2.imread(str(write_film(tmp_path / "truth.png", soft, 16 if deep else 8, **options)), cv2.IMREAD_UNCHANGED)
     give(page, file)

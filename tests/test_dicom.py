@@ -15,12 +15,15 @@ from project import ROOT
 
 import bss_gan.data, bss_gan.dicom
 from bss_gan.cli import main
-from bss_gan.core import BadImage, BadInput, example_film, find_images, read_film, resize
-from bss_gan.dicom import find_duplicates, name_weights, quarter_turns, read_dicom, suppress_dicom, to_stored, write_dicom
+from bss_gan.images import BadImage, BadInput, example_film, resize
+from bss_gan.dicom import open_film
+from bss_gan.files import find_images
+from bss_gan.images import to_stored
+from bss_gan.dicom import find_duplicates, name_weights, quarter_turns, read_dicom, suppress_dicom, write_dicom
 from bss_gan.simulation import simulate
 from bss_gan.testing import load_suppressor
 
-GREY = cv2.resize(read_film(example_film()).xray, (200, 180), interpolation=cv2.INTER_AREA)  # (180, 200), bone-bright
+GREY = cv2.resize(open_film(example_film()).xray, (200, 180), interpolation=cv2.INTER_AREA)  # (180, 200), bone-bright
 CLASSES = {"DX": uid.DigitalXRayImageStorageForPresentation, "CR": uid.ComputedRadiographyImageStorage, "SC": uid.SecondaryCaptureImageStorage}
 
 
@@ -711,7 +714,7 @@ def test_the_way_up_is_told_from_real_pictures_and_a_mirror_is_not(shared_data):
     mean = np.mean([tiny(simulate(seed, 128, source, wide=True).xray) for seed in range(20) for source in ("thorax", "ct")], axis=0)
     upright, mirrored = {}, {}
     for folder in ("jsrt/source", "cxr", "des/source"):
-        films = [read_film(film).xray for film in find_images(shared_data / folder)[0]]
+        films = [open_film(film).xray for film in find_images(shared_data / folder)[0]]
         told = [quarter_turns(np.rot90(sign * film, -turns)) == turns for film in films for turns in range(4) for sign in (1, -1)]
         upright[folder] = len(films), np.mean(told)
         mirrored[folder] = np.mean([((tiny(film) - tiny(film)[:, ::-1]) * (mean - mean[:, ::-1])).sum() > 0 for film in films])
@@ -731,6 +734,6 @@ def test_real_film_with_a_broken_stream(shared_data):
 
 def test_the_example_film_is_that_of_pydicom_data(shared_data):
     "The PNG in the package and the DICOM film show one chest, one polarity and one tone up to a stretch."
-    dicom, png = read_dicom(shared_data / "dicom/cr_monochrome1_15bit_raw.dcm").xray[40:], read_film(example_film()).xray
+    dicom, png = read_dicom(shared_data / "dicom/cr_monochrome1_15bit_raw.dcm").xray[40:], open_film(example_film()).xray
     small = cv2.resize(dicom, png.shape[1::-1], interpolation=cv2.INTER_AREA)
     assert np.corrcoef(small.ravel(), png.ravel())[0, 1] > 0.98

@@ -11,8 +11,9 @@ from project import COMMAND, python, run
 from test_processes import weights
 
 import bss_gan.data
-from bss_gan.core import BadInput
-from bss_gan.data import BadFolder, find_pairs, find_same_patients, load_pairs, mirror, split_by_case
+from bss_gan.images import BadInput
+from bss_gan.files import mirror
+from bss_gan.data import BadFolder, find_pairs, find_same_patients, load_pairs, split_by_case
 from bss_gan.testing import load_suppressor, suppress_files
 
 KILLS = int(os.environ.get("KILLS", 5))
@@ -196,7 +197,7 @@ def test_61_a_lost_drive_is_told_and_nobody_waits_for_every_film(code, fail, tmp
     pairs, tried = find_pairs(tmp_path).pairs, []
     fail(Path, "read_bytes", ".png", 10_000, code)
     read = bss_gan.data.read_film
-    monkeypatch.setattr(bss_gan.data, "read_film", lambda path, *rest: tried.append(path) or read(path, *rest))
+    monkeypatch.setattr(bss_gan.data, "open_film", lambda path, *rest: tried.append(path) or read(path, *rest))
     monkeypatch.setattr(bss_gan.data, "_RETRIES", (0.05, 0.05, 0.05))
     with pytest.raises(BadFolder, match=f"{os.strerror(code)}.*Mount the Drive again"): load_pairs(pairs, 64)
     assert tried.count(pairs[0].source) == 4 and len(set(tried)) < 40
@@ -277,7 +278,7 @@ def copy_slowly(source, target):
 def train_little(data, folder, epochs, resume, drive=None):
     "A training of everything that there is to resume: both optimisers, a falling rate, windows, and a running mean."
     import bss_gan.training
-    from bss_gan.core import ModelConfig
+    from bss_gan.files import ModelConfig
     bss_gan.training.fastest_policy = lambda: "float32"
     model = ModelConfig(size=32, base=2, levels=2, convs=1, conditional=True, d_base=2, d_levels=1)
     config = replace(bss_gan.training.TRAIN_PRESETS["residual"], model=model, epochs=epochs, crop=24, crops=2, average=0.9, nodules=0.5)

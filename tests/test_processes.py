@@ -4,7 +4,7 @@ from project import python
 
 SAVE = """
 import sys, numpy as np, keras
-from bss_gan.core import set_seed
+from bss_gan.files import set_seed
 from bss_gan.export import save_network
 from bss_gan.model import PRESETS, build_discriminator, build_generator
 preset, folder = sys.argv[1:]
@@ -46,7 +46,8 @@ def weights(run_folder):
 MEMORY = """
 import sys, numpy as np
 from pathlib import Path
-from bss_gan.core import ModelConfig, write_film
+from bss_gan.images import write_film
+from bss_gan.files import ModelConfig
 from bss_gan.data import find_pairs, split_by_case
 from bss_gan.training import TrainConfig, train
 root, noise = Path(sys.argv[1]), np.random.default_rng(0)

@@ -11,8 +11,8 @@ REPOSITORY = f"{SETTINGS['user']}/{SETTINGS['repo']}"
 TOP_LEVEL = {"README.md", "settings.ini", "nbs", "bss_gan", "tests", ".github", "pyproject.toml", "LICENSE", "CHANGELOG.md",
              "CONTRIBUTING.md", "CITATION.cff", ".ci", ".gitignore", ".gitattributes", ".git"}
 HAND_WRITTEN = {"__init__.py", "__main__.py"}
-LIGHT = ["bss_gan", "bss_gan.core", "bss_gan.data", "bss_gan.simulation", "bss_gan.metrics", "bss_gan.export",
-         "bss_gan.testing", "bss_gan.dicom", "bss_gan.archive", "bss_gan.cli"]
+LIGHT = ["bss_gan", "bss_gan.images", "bss_gan.anatomy", "bss_gan.dicom", "bss_gan.files", "bss_gan.data", "bss_gan.simulation", "bss_gan.metrics", "bss_gan.export",
+         "bss_gan.testing", "bss_gan.archive", "bss_gan.cli"]
 every_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=name)
 
 
@@ -144,7 +144,7 @@ def test_help_loads_nothing_heavy():
 def test_suppress_needs_no_tensorflow_and_reports_to_nobody(tmp_path):
     code = f"""
 from bss_gan.cli import main
-from bss_gan.core import example_film
+from bss_gan.images import example_film
 main(["suppress", str(example_film()), "--out", {str(tmp_path / "out")!r}], standalone_mode=False)
 import sys
 print("TELEMETRY", [name for name in sys.modules if "telemetry" in name and "openvino_" in name and sys.modules[name]])
@@ -215,12 +215,12 @@ def test_a_change_of_a_chapter_goes_as_contributing_says(tmp_path):
         else: shutil.copy(ROOT / part, project / part)
     git = ["git", "-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "before"]): run(*git, *command, cwd=project)
-    chapter = project / "nbs/05_metrics.ipynb"
+    chapter = project / "nbs/08_metrics.ipynb"
     before = chapter.read_text()
     chapter.write_text(before.replace("Peak signal-to-noise ratio", "Peak ratio of signal to noise"))
     assert chapter.read_text() != before
     done = run("bash", "-euc", lines, cwd=project, env={"PATH": f"{tool('python').parent}:{os.environ['PATH']}", "PYTHONPATH": str(project)})
-    assert done.stdout.splitlines()[-2:] == [" M bss_gan/metrics.py", " M nbs/05_metrics.ipynb"]
+    assert done.stdout.splitlines()[-2:] == [" M bss_gan/metrics.py", " M nbs/08_metrics.ipynb"]
 
 
 @every_notebook

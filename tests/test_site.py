@@ -169,10 +169,10 @@ def test_documentation_says_what_is_what(project):
     entries = [entry for module in sorted({module for module, _ in public_names()}) for entry in read_module(module)]
     assert sorted((entry.module, entry.name) for entry in entries) == sorted(public_names())
     assert [entry.name for entry in entries if entry.signature and not entry.sentence] == []
-    read_film = next(entry for entry in entries if entry.name == "read_film")
-    assert read_film.signature == "read_film(path, polarity='auto')" and read_film.returns[0] == "Film"
-    assert [(row[0], row[1]) for row in read_film.parameters] == [("path", "str | os.PathLike"), ("polarity", "str")]
-    assert all(row[3] for row in read_film.parameters) and read_film.returns[1]
+    open_film = next(entry for entry in entries if entry.name == "open_film")
+    assert open_film.signature == "open_film(path, polarity='auto')" and open_film.returns[0] == "Film"
+    assert [(row[0], row[1]) for row in open_film.parameters] == [("path", "str | os.PathLike"), ("polarity", "str")]
+    assert all(row[3] for row in open_film.parameters) and open_film.returns[1]
 
 
 # In the browser

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py, numpy as np, pytest
 from project import COMMAND, python, run
 
-from bss_gan.core import example_film
+from bss_gan.images import example_film
 from bss_gan.export import BadWeights, find_weights, load_network, openvino_function, shipped_weights
 
 # Three files that act when they are opened: each leaves a mark. Opened by the library that they are made for, all three do.

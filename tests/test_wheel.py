@@ -5,7 +5,7 @@ import pytest
 from project import ROOT, run, settings
 
 MAKE_FILM = """
-from bss_gan.core import write_film
+from bss_gan.images import write_film
 from bss_gan.simulation import simulate
 write_film("film.png", simulate(seed=1, size=256).xray)
 """

@@ -7,7 +7,8 @@ from PIL import Image
 from project import NBS, ROOT
 from test_processes import weights
 
-from bss_gan.core import example_film, read_film, resize
+from bss_gan.images import example_film, resize
+from bss_gan.dicom import open_film
 from bss_gan.testing import draw_view, explore, load_suppressor
 
 
@@ -39,8 +40,8 @@ def show(browser):
 
 
 def saved_explorer():
-    "The explorer as it stands in the saved notebook of chapter 8."
-    cells = nbformat.read(NBS / "08_testing.ipynb", 4).cells
+    "The explorer as it stands in the saved notebook of chapter 11."
+    cells = nbformat.read(NBS / "11_testing.ipynb", 4).cells
     found = [output.data["text/html"] for cell in cells for output in cell.get("outputs", []) if "bss-explorer" in output.get("data", {}).get("text/html", "")]
     assert len(found) == 1
     return found[0]
@@ -94,7 +95,7 @@ def test_zoom_keeps_the_middle(show):
 @pytest.fixture(scope="module")
 def film():
     suppressor = load_suppressor("seed")
-    xray = resize(read_film(example_film()).xray, (512, 512))
+    xray = resize(open_film(example_film()).xray, (512, 512))
     return xray, suppressor
 
 

@@ -11,7 +11,7 @@ export function checkSize(name, width, height, length) {
   if (Math.min(width, height) < LEAST_SIDE) throw new BadImage(`${name}: ${size} are too few. A chest film has at least ${LEAST_SIDE} on each side.`);
 }
 
-// Rows and columns that a JPEG, JPEG-LS or JPEG 2000 stream states, as in chapter 9.
+// Rows and columns that a JPEG, JPEG-LS or JPEG 2000 stream states, as in chapter 2.
 export function codedSize(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = 0; at < Math.min(bytes.length - 24, 2000); at++) {

@@ -1,4 +1,4 @@
-// A film as a clinic keeps it, by the rules of chapter 9. It comes back as PNG; the command bss-gan writes DICOM.
+// A film as a clinic keeps it, by the rules of chapter 2. It comes back as PNG; the command bss-gan writes DICOM.
 import parser from "./vendor/dicom-parser.js";
 import { BadImage, checkSize, codedSize } from "./checks.js";
 import { image, looksBoneDark, mapped, quarterTurns, turn } from "./image.js";

@@ -1,4 +1,4 @@
-// What the library does with OpenCV and NumPy, for a browser: chapters 0, 8 and 9.
+// What the library does with OpenCV and NumPy, for a browser: chapters 0, 11 and 9.
 // An image is { width, height, data }, its data float32, row by row.
 
 export const image = (width, height, data = new Float32Array(width * height)) => ({ width, height, data });

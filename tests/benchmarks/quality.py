@@ -17,7 +17,7 @@ import tensorflow as tf
 from keras import layers
 
 from bss_gan import losses
-from bss_gan.core import set_seed
+from bss_gan.files import set_seed
 from bss_gan.data import find_pairs, load_pairs, make_dataset, split_by_case
 from bss_gan.export import find_weights, keras_function, load_network
 from bss_gan.model import build_generator
@@ -42,7 +42,7 @@ def epochs_of(config, films):
 
 
 def normalised_generator(config, block):
-    "The generator of chapter 3 with its contrast layer and its small head, but with group normalisation and SiLU after each convolution."
+    "The generator of chapter 6 with its contrast layer and its small head, but with group normalisation and SiLU after each convolution."
     convolution = lambda x, channels, policy: block(layers.Conv2D(channels, 3, padding="same", kernel_initializer="he_normal")(x))
     with mock.patch("bss_gan.model._convolution", convolution): return build_generator(config)
 

@@ -19,7 +19,7 @@ import tensorflow as tf
 from keras import layers
 
 from bss_gan import losses
-from bss_gan.core import write_film
+from bss_gan.images import write_film
 from bss_gan.data import make_dataset
 from bss_gan.export import export_savedmodel, find_weights, keras_function, load_network, openvino_function
 from bss_gan.metrics import suppression

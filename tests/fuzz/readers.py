@@ -7,7 +7,9 @@ import cv2, numpy as np
 from PIL import Image
 
 from bss_gan.cli import _saved_config
-from bss_gan.core import BadInput, ModelConfig, example_film, read_film
+from bss_gan.images import BadInput, example_film
+from bss_gan.dicom import open_film
+from bss_gan.files import ModelConfig
 from bss_gan.export import find_weights, load_network, openvino_function
 
 PLANS = ("generator.json", "discriminator.json", "split.json")
@@ -60,7 +62,7 @@ class Film:
 
     def __call__(self, data):
         self.file.write_bytes(data)
-        read_film(self.file)
+        open_film(self.file)
 
 
 class Weights:
