@@ -38,7 +38,7 @@ class BadInput(ValueError):
 class BadImage(BadInput):
     "An image file cannot be used as a radiograph."
 
-# %% ../nbs/00_images.ipynb #3a1c0ce2
+# %% ../nbs/00_images.ipynb #2f0907a2
 def _wrong_form(image):
     "What is wrong with the type or the shape of an image argument, and what to do; an empty text if nothing is."
     if isinstance(image, (str, os.PathLike)): return f"a file name ({image}). Open the file first: open_film(path).xray"
@@ -66,7 +66,7 @@ def _wrong_range(least, most):
     else: todo = "divide by 255" if most <= 255 else "divide by the number that means white, 4095 for 12 bits"
     return f"values from {least:.6g} to {most:.6g}; {todo}"
 
-# %% ../nbs/00_images.ipynb #d5d4a947
+# %% ../nbs/00_images.ipynb #68161598
 def check_image(
     image: np.ndarray,               # (H, W, 1) float32 or float64 in [0, 1]
     what: str = "the film",          # how a message calls it
@@ -85,7 +85,7 @@ def check_image(
         raise BadInput(f"{what} must have the shape {np.shape(like)} of the film it belongs to; got {image.shape}.")
     return image.astype(np.float32, copy=False)
 
-# %% ../nbs/00_images.ipynb #04ebad80
+# %% ../nbs/00_images.ipynb #a2208801
 _STARTS = {  # the first bytes of a file, and what it is
     b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8": "JPEG", b"BM": "BMP", b"GIF8": "GIF",
     b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF",
@@ -110,7 +110,7 @@ def _is_text(start):
     control = start.translate(None, bytes(range(32, 256)) + b"\t\n\r\f")
     return not control and "\ufffd" not in start.decode("utf-8", "replace")[:-1]
 
-# %% ../nbs/00_images.ipynb #ad58706b
+# %% ../nbs/00_images.ipynb #4e64a8e1
 def name_content(
     data: bytes,  # the first bytes of a file, 512 or more if it has that many
 ) -> str:         # "PNG", "JPEG", "DICOM", "a Git LFS pointer", "an HTML page", ...; "" if unknown
@@ -131,17 +131,17 @@ def name_content(
     if not data.strip(b"\0"): return "nothing but zeros" if data else ""
     return "text" if is_text else ""
 
-# %% ../nbs/00_images.ipynb #0319220d
+# %% ../nbs/00_images.ipynb #1233d547
 _ENDINGS = {
-    "PNG": {".png"}, "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif", ".jls"}, "TIFF": {".tif", ".tiff"}, "BMP": {".bmp", ".dib"},
-    "GIF": {".gif"}, "WebP": {".webp"}, "PGM": {".pgm", ".pnm"}, "PPM": {".ppm", ".pnm"}, "JPEG XL": {".jxl"},
-    "JPEG 2000": {".jp2", ".j2k", ".j2c", ".jpc", ".jpx", ".jpf", ".jph", ".jhc"}, "JSRT": {".img"},
+    "PNG": {".png"}, "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif", ".jls"}, "TIFF": {".tif", ".tiff"},
+    "BMP": {".bmp", ".dib"}, "GIF": {".gif"}, "WebP": {".webp"}, "PGM": {".pgm", ".pnm"}, "PPM": {".ppm", ".pnm"},
+    "JPEG XL": {".jxl"}, "JPEG 2000": {".jp2", ".j2k", ".j2c", ".jpc", ".jpx", ".jpf", ".jph", ".jhc"}, "JSRT": {".img"},
 }
 IMAGE_ENDINGS = frozenset().union(*_ENDINGS.values())  # of files that `decode_image` reads, in lower case
 _ADVICE = {
     "DICOM": "Open it with open_film, which reads both, or give it the ending .dcm",
     "a Git LFS pointer": "The film itself was not downloaded. Run: git lfs pull",
-    "an HTML page": "A download that needs a login often saves the login page instead. Sign in and download the film again",
+    "an HTML page": "Downloads that need a login often save the login page instead. Sign in and try again",
     "nothing but zeros": "The copy or the download failed. Copy it again",
     "a NumPy array": "It does not say which number is white. Save it with write_film",
 }
@@ -177,7 +177,7 @@ def read_bytes(
         found = os.stat(path)  # reading from a pipe would wait forever
         kind = _NO_FILES.get(stat.S_IFMT(found.st_mode))
         if kind: raise _refusal(path, f"is {kind}, not a file", "Save the film as a file first")
-        if found.st_size > _MAX_BYTES: raise _refusal(path, f"has {found.st_size / 1e9:.0f} GB, more than any film", "Check what it is")
+        if found.st_size > _MAX_BYTES: raise _refusal(path, "is larger than any film (over 2 GB)", "Check what it is")
         data = Path(path).read_bytes()
     except (OSError, ValueError) as error:
         if isinstance(error, BadInput): raise
@@ -200,7 +200,8 @@ class _Picture:
 def _check_size(width, height, length, path):
     "Raises `BadImage` for a size that no film has; called before anything is decoded."
     size = f"{width} x {height}"
-    if width * height > MAX_PIXELS: raise _refusal(path, f"has more than {MAX_PIXELS:,} pixels ({size})", "Reduce the image first")
+    if width * height > MAX_PIXELS:
+        raise _refusal(path, f"has more than {MAX_PIXELS:,} pixels ({size})", "Reduce the image first")
     if width * height > 1000 * length:  # no film packs that well, and decoders fill what is missing with grey
         raise _refusal(path, f"is damaged ({size} pixels in {length} bytes)", "Copy it again")
     if min(width, height) < MIN_SIDE:
@@ -238,7 +239,7 @@ def _read_pillow(data, path):
     mark = data.find(b"sBIT", 0, data.find(b"IDAT")) if image.format == "PNG" else -1
     return _Picture(pixels, data[mark + 4] if mark > 0 else 0, image.getexif().get(0x0112, 1), notes=notes)
 
-# %% ../nbs/00_images.ipynb #1a0ae28b
+# %% ../nbs/00_images.ipynb #97bd3c87
 def _jpeg_frame(data):
     "The marker of a JPEG's frame, and its bits, height and width; all 0 if there is none."
     at = 2
@@ -267,7 +268,7 @@ def _read_jpeg2000(data, path):
     _check_size(right - left, bottom - top, len(data), path)
     return _Picture(jpeg2k_decode(data), (data[at + 42] & 127) + 1)
 
-# %% ../nbs/00_images.ipynb #91ad1465
+# %% ../nbs/00_images.ipynb #15b0b826
 def _jpegxl_size(data):
     "Width and height in the header of a JPEG XL file."
     box = max(data.find(b"jxlc") + 4, data.find(b"jxlp") + 8) if data[:2] != b"\xff\x0a" else 0
@@ -298,7 +299,7 @@ def _read_jsrt(data, path):
     if pixels.max() > 4095: raise BadImage(f"{path}: {explain_content('')}.")
     return _Picture(pixels, 12, notes=("read as an original JSRT film: 2048 x 2048, 12 bits",))
 
-# %% ../nbs/00_images.ipynb #215829b7
+# %% ../nbs/00_images.ipynb #b5fe4d4d
 def _tiff_pages(data):
     "The tags of each page of a TIFF file."
     header = data[:16] if 43 in data[2:4] else data[:8]
@@ -323,7 +324,7 @@ def _tiff_film(pages, path):
     if others.any(): raise _refusal(path, f"holds {others.sum() + 1} frames or pages", "Save each as a separate file")
     return film, () if len(pages) == 1 else (f"holds {len(pages)} pages: the full one is read, not its thumbnails",)
 
-# %% ../nbs/00_images.ipynb #f351d343
+# %% ../nbs/00_images.ipynb #f29b4bba
 _STRIP_READERS = {7: jpeg8_decode, 50002: jpegxl_decode, 52546: jpegxl_decode,
                   33003: jpeg2k_decode, 33004: jpeg2k_decode, 33005: jpeg2k_decode, 34712: jpeg2k_decode}
 
@@ -341,7 +342,7 @@ def _tiff_strips(data, tags, width, height):
         room[:] = part[:room.shape[0], :room.shape[1]]
     return pixels
 
-# %% ../nbs/00_images.ipynb #c917485f
+# %% ../nbs/00_images.ipynb #ce32c07f
 def _read_tiff(data, path):
     "TIFF of any kind of number, in strips or tiles."
     pages = _tiff_pages(data)
@@ -351,7 +352,8 @@ def _read_tiff(data, path):
     width, height, meaning, packing = tags[256], tags[257], tags.get(262, 1), tags.get(259, 1)
     _check_size(width, height, len(data), path)
     if meaning == 3 or bits == 1: raise _refusal(path, _REFUSED["1" if bits == 1 else "P"])
-    if tags.get(277, 1) > 4 or meaning not in (0, 1, 2) and (meaning, packing) != (6, 7): raise _refusal(path, "is a colour image")
+    grey_or_rgb = meaning in (0, 1, 2) or (meaning, packing) == (6, 7)
+    if tags.get(277, 1) > 4 or not grey_or_rgb: raise _refusal(path, "is a colour image")
     ends = np.add(tags.get(324, tags.get(273, 0)), tags.get(325, tags.get(279, 0)), dtype=np.float64)
     if np.max(ends) > len(data) or not np.min(tags.get(325, tags.get(279, 1))): raise _cut_short(path)
     if meaning == 6:  # brightness and two colours, which Pillow turns into RGB, and upright
@@ -364,9 +366,9 @@ def _read_tiff(data, path):
     declared = int(np.max(tags.get(281, tags.get(341, 0))))
     return _Picture(pixels, bits if bits < 16 else declared.bit_length(), tags.get(274, 1), meaning == 0, notes)
 
-# %% ../nbs/00_images.ipynb #057e7033
-_READERS = {"JPEG": _read_jpeg, "TIFF": _read_tiff, "JPEG 2000": _read_jpeg2000, "JPEG XL": _read_jpegxl, "JSRT": _read_jsrt} | {
-    kind: _read_pillow for kind in ("PNG", "BMP", "GIF", "WebP", "PGM", "PPM")}
+# %% ../nbs/00_images.ipynb #565c6ec3
+_READERS = dict.fromkeys(("PNG", "BMP", "GIF", "WebP", "PGM", "PPM"), _read_pillow) | {
+    "JPEG": _read_jpeg, "TIFF": _read_tiff, "JPEG 2000": _read_jpeg2000, "JPEG XL": _read_jpegxl, "JSRT": _read_jsrt}
 
 
 def _read_picture(path):
@@ -385,7 +387,7 @@ def _read_picture(path):
         raise _refusal(path, f"has more than {MAX_PIXELS:,} pixels", "Reduce the image first") from error
     except Exception as error:  # on damaged files the decoders raise nearly anything
         if "not implemented" in str(error) or "not configured" in str(error):
-            raise _refusal(path, f"is packed in a way that cannot be read here ({error})", "Save it as a 16-bit PNG") from error
+            raise _refusal(path, f"is packed in a way that cannot be read here ({error})", "Save it as PNG") from error
         raise _refusal(path, f"is damaged ({error or type(error).__name__})", "Copy it again") from error
     ending = Path(path).suffix.lower()
     misnamed = ending and kind != "JSRT" and ending not in _ENDINGS[kind]
@@ -400,7 +402,7 @@ def _one_channel(pixels, path):
         opaque = 1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max
         if (pixels[..., -1] != opaque).any(): raise _refusal(path, "has transparency")
         grey, notes = pixels[..., :-1], ("its transparency channel is opaque everywhere and was left out",)
-    grey, apart = (grey, 1e-3) if grey.dtype.kind == "f" else (grey.astype(np.int64), 2)  # JPEG may round channels apart
+    grey, apart = (grey, 1e-3) if grey.dtype.kind == "f" else (grey.astype(np.int64), 2)  # JPEG rounds channels apart
     if grey.shape[2] > 3 or not (np.ptp(grey, axis=2) <= apart).all(): raise _refusal(path, "is a colour image")
     return pixels[..., 0], notes
 
@@ -414,7 +416,8 @@ def _whole_numbers(pixels, path):
     if low == high: raise _refusal(path, f"every pixel has the same value {low}", "There is nothing to see on it")
     if pixels.dtype.kind == "f":
         if low < 0 or high > 1 + 1e-6:
-            raise _refusal(path, f"has {bits}-bit floating-point values from {low:.6g} to {high:.6g}, outside 0 to 1", again)
+            found = f"{bits}-bit floating-point values from {low:.6g} to {high:.6g}"
+            raise _refusal(path, f"has {found}, outside 0 to 1", again)
         numbers = np.round(np.minimum(pixels, 1).astype(np.float64) * 65535).astype(np.int32)
         return numbers, 16, ("floating-point values: the result has 16 bits",)
     if low < 0: raise _refusal(path, f"has negative numbers ({low:,} to {high:,})", again + " without a sign")
@@ -422,9 +425,9 @@ def _whole_numbers(pixels, path):
     note = (f"{bits}-bit numbers that fit into 16 bits: the result has 16",) if bits > 16 else ()
     return pixels.astype(np.int32), 8 if bits == 8 else 16, note
 
-# %% ../nbs/00_images.ipynb #1ec80fcf
+# %% ../nbs/00_images.ipynb #6e5c69bd
 def _is_above_film(pixels, count, white):
-    "Whether only frame, markers and hot pixels lie above a number; `count[n]` is how many of the `pixels` (H, W) are n."
+    "Whether only frame, markers and hot pixels lie above a number; `count[n]` of the `pixels` (H, W) are n."
     film, above = count[:white + 1].sum(), count[white + 1:]
     few, reach = max(4, film // 1000), 3 * (white + 1)
     if above.sum() <= few: return film > 0
@@ -442,7 +445,7 @@ def _is_above_film(pixels, count, white):
     edges = cv2.dilate(cv2.erode(marks, np.ones((3, 3))), np.ones((9, 9)))
     return np.count_nonzero((pixels > white) & (marks == 0) & (edges == 0)) <= few
 
-# %% ../nbs/00_images.ipynb #92b9bba5
+# %% ../nbs/00_images.ipynb #d841da83
 def _full_depth(count, depth, bits):
     "The depth of a film that fits into `depth` of `bits` bits but may be darker than its full range; `count` as above."
     numbers = np.flatnonzero(count[:2**depth])
@@ -461,7 +464,7 @@ def guess_white(
     bits: int,                           # bits of a number: 16 for a plain 16-bit file, or what a header declares
     padding: np.ndarray | None = None,   # (H, W) bool, True where there is no picture
 ) -> tuple[int, str]:                    # the number that means white, 2**depth - 1, and a note, "" without a guess
-    "The white point of a film: the smallest depth from 8 bits up that it fits into, but for frame, markers and hot pixels."
+    "The white point of a film: the smallest depth from 8 bits up that it fits into, without frame, markers and hot pixels."
     if bits <= 8: return 255, ""
     step = max(1, int((numbers.size / 1e6)**0.5))  # a million pixels are enough
     pixels = numbers if padding is None else np.where(padding, 0, numbers)
@@ -500,7 +503,7 @@ class RawFilm:
         "A file of the same depth with other numbers (H, W), as PNG."
         return cv2.imencode(".png", numbers.astype(np.uint8 if self.depth == 8 else np.uint16))[1].tobytes()
 
-# %% ../nbs/00_images.ipynb #d9a6b433
+# %% ../nbs/00_images.ipynb #fa5541d1
 def _find_white(numbers, depth, declared, given):
     "The number that means white, and a note if it was guessed; `declared` are the bits that the file names, or 0."
     guess, note = guess_white(numbers, depth)
@@ -528,18 +531,20 @@ def decode_image(
     notes += alpha + fits
     if pixels.dtype.kind == "f": white, guess = 65535, ""  # values from 0 to 1 say it themselves
     else: white, guess = _find_white(numbers, depth, picture.bits, white)
-    if picture.negative: numbers, notes = np.maximum(white - numbers, 0), (*notes, "white is stored as 0: inverted, as the file says")
+    if picture.negative:
+        numbers, notes = np.maximum(white - numbers, 0), (*notes, "white is stored as 0: inverted, as the file says")
     if picture.turned in range(2, 9):
         numbers, notes = _turn_upright(numbers, picture.turned), (*notes, "turned upright as its EXIF tag says")
     beyond = numbers > white + white // 8 if guess else np.False_
-    if beyond.any(): guess += f"; {beyond.mean():.2%} of the pixels, beyond it, keep their numbers (frame, marker, hot pixels)"
+    if beyond.any():
+        guess += f"; {beyond.mean():.2%} of the pixels are brighter (frame, marker, hot pixels) and stay as they are"
     if guess: notes = (*notes, guess)
     table = np.minimum(np.arange(2**depth, dtype=np.float32) / white, 1)
     return RawFilm(Path(path), numbers, table, 0, depth, beyond if beyond.any() else None, notes)
 
 # %% ../nbs/00_images.ipynb #69ecf925
 def _inverse(table):
-    "The greys of a table, ascending, and the place in the table that shows each; of a flat end, the place next to the slope."
+    "The greys of a table, ascending, and the place in the table of each; of a flat end, the place next to the slope."
     greys, first, count = np.unique(table, return_index=True, return_counts=True)
     place, last = first + (count - 1) / 2, first + count - 1
     place[0], place[-1] = (last[0], first[-1]) if table[-1] > table[0] else (first[0], last[-1])
@@ -584,11 +589,12 @@ def write_film(
 ) -> Path:                    # the path written
     "Writes a grey PNG, as a whole or not at all; raises `BadInput` for a wrong image, name or setting, and `OSError`."
     image, path = np.clip(check_image(image), 0, 1)[..., 0], Path(path)
-    if path.suffix.lower() != ".png": raise BadInput(f"{path}: films are written as PNG. Choose a name that ends in .png.")
+    if path.suffix.lower() != ".png": raise BadInput(f"{path}: films are written as PNG. Use a name ending in .png.")
     if depth not in (8, 16): raise BadInput(f"depth is {depth}; it must be 8 or 16.")
     most = 2**depth - 1 if white is None else white
-    if not 1 <= most < 2**depth: raise BadInput(f"white is {white}; in {depth} bits it must be from 1 to {2**depth - 1}.")
-    levels = np.round((1 - image if bone_dark else image) * np.float32(most)).astype(np.uint8 if depth == 8 else np.uint16)
+    if not 1 <= most < 2**depth: raise BadInput(f"white is {white}; for {depth} bits it is 1 to {2**depth - 1}.")
+    levels = np.round((1 - image if bone_dark else image) * np.float32(most))
+    levels = levels.astype(np.uint8 if depth == 8 else np.uint16)
     with atomic_path(path) as part: part.write_bytes(cv2.imencode(".png", levels)[1].tobytes())
     return path
 
