@@ -621,7 +621,7 @@ def _check_same_run(run, copy):
         raise BadInput(f"{copy}: has come further ({epochs[1]} epochs) than {run} ({epochs[0]}). "
                        f"Move {run} away, and resume from the copy.")
 
-
+# %% ../nbs/09_training.ipynb #117dd538
 def check_copy(
     run: Path,      # run folder
     copy: Path,     # folder for its copy
@@ -666,7 +666,7 @@ def copy_run(
     old = {*run_files(copy)} - {*run_files(run)}
     remove_outputs(copy / name for name in old if name.parent.name == "checkpoints")
 
-
+# %% ../nbs/09_training.ipynb #ff17e476
 def keep_copy(
     run: Path,      # run folder
     copy: Path,     # folder on a Drive, for this copy alone
