@@ -388,8 +388,8 @@ def _say_result(run, split, json_file):
     "Prints the last figures of a run beside identity, and what its folder holds; writes all of them as JSON."
     from bss_gan.training import read_history
     row = read_history(run)[-1]
-    click.echo(f"After epoch {row['epoch']}, on {len(split.val)} films not trained on: {row['val_psnr']:.2f} dB, identity "
-               f"{row['val_psnr_identity']:.2f} dB; suppression {row['val_suppression']:+.3f}, identity 0.")
+    click.echo(f"After epoch {row['epoch']}, on {len(split.val)} films not trained on: {row['val_psnr']:.2f} dB, "
+               f"identity {row['val_psnr_identity']:.2f} dB; suppression {row['val_suppression']:+.3f}, identity 0.")
     found = [path for path in run.iterdir() if not path.name.startswith(".")]
     click.echo(f"{run} holds {', '.join(sorted(path.name + '/' * path.is_dir() for path in found))}.")
     films = {part: len(pairs) for part, pairs in split._asdict().items()}
@@ -487,7 +487,8 @@ def _say_results(results, out):
 
 def _as_json(result):
     "What became of a film, for JSON."
-    return asdict(result) | {"source": str(result.source), "target": result.target and str(result.target)}
+    facts = asdict(result) | {"source": str(result.source), "target": result.target and str(result.target)}
+    return {name: value for name, value in facts.items() if name != "stops"}
 
 
 def _write_results(path, results, suppressor, weights):
@@ -534,7 +535,8 @@ def _counting(pictures, suppressor):
     def say(result, done, total):
         if result.ok: tqdm.write(str(result))
         if result.ok and pictures:
-            with atomic_path(pictures / _picture_name(result.target)) as part: draw_result(result, suppressor).savefig(part)
+            figure = draw_result(result, suppressor)
+            with atomic_path(pictures / _picture_name(result.target)) as part: figure.savefig(part)
         count(done, total)
 
     return say
@@ -571,13 +573,14 @@ def _suppress(films, out, weights, pictures, report, polarity, turn, insist, jso
     results = suppress_files(films, out, suppressor, polarity, _turn(turn), insist, _counting(pictures, suppressor))
     failed = _say_results(results, out)
     left_out = [{"path": str(path), "reason": reason} for path, reason in _left_out(results).items()]
-    _write_json(json_file, {"weights": weights, "films": [_as_json(result) for result in results], "left_out": left_out})
+    films = [_as_json(result) for result in results]
+    _write_json(json_file, {"weights": weights, "films": films, "left_out": left_out})
     if report: _write_results(report, results, suppressor, weights)
     if failed: raise click.ClickException("\n".join(["these films failed:", *failed]))
 
 # %% ../nbs/13_cli.ipynb #4d279271
 def _unseen(pairs, weights):
-    "The pairs of patients whom the weights have not met, and a note on the others; raises `BadInput` if there are none."
+    "The pairs of patients whom the weights have not met, and a note on the others; raises `BadInput` if none is left."
     from bss_gan.images import BadInput
     from bss_gan.testing import held_out
     unseen, met = held_out(pairs, weights)
@@ -619,7 +622,8 @@ def _evaluate_command(data, weights, predictions, size, page, resize_pairs, pola
     notes += report.get("notes", [])
     low, high = report["model"]["interval"]["suppression"]
     click.echo("\n".join([*notes, results_table({"identity": report["identity"], name: report["model"]})]))
-    click.echo(f"n = {report['n']}, suppression {report['model']['suppression']:.3f}, 95 % interval {low:.3f} to {high:.3f}")
+    mean = report["model"]["suppression"]
+    click.echo(f"n = {report['n']}, suppression {mean:.3f}, 95 % interval {low:.3f} to {high:.3f}")
     _write_json(json_file, report)
     if page: write_evaluation_page(page, report, pairs, name, bool(predictions), notes)
     if report["problems"]:
@@ -636,6 +640,13 @@ def _peers(given):
         if name in (*peers, "identity"): raise click.BadParameter(f"the name {name!r} is taken.", param_hint="--peer")
         peers[name] = Path(folder)
     return peers
+
+# %% ../nbs/13_cli.ipynb #f66bcd11
+def _claim_benchmark(out):
+    "Checks the files of a benchmark before the work starts; raises `BadInput`."
+    from bss_gan.files import claim_outputs
+    _check_folder(out)
+    claim_outputs(out / name for name in ("benchmark.md", "benchmark.json", "benchmark.png", "worst.png"))
 
 # %% ../nbs/13_cli.ipynb #ac50a9b7
 @main.command("benchmark", short_help="Compare systems on the same unseen films.",
@@ -656,7 +667,7 @@ def _peers(given):
 @_POLARITY
 @_json
 def _benchmark(data, given, weights, trained_on, size, out, resize_pairs, polarity, json_file):
-    "Compare the results of any systems on pairs, beside doing nothing, on the same films of patients that none has met."
+    "Compare the results of any systems, beside doing nothing, on the same films of patients that none has met."
     peers = _peers(given)
     if not (peers or weights): raise click.UsageError("Give at least one --peer NAME=DIR or --weights NAME.")
     if set(peers) & set(weights): raise click.UsageError("A peer and weights have the same name.")
@@ -668,16 +679,10 @@ def _benchmark(data, given, weights, trained_on, size, out, resize_pairs, polari
     click.echo("\n".join([*report["notes"], benchmark_text(report)]))
     _write_json(json_file, report)
     if out:
-        click.echo(f"{out} holds {', '.join(path.name for path in write_benchmark(out, report, pairs, peers, weights))}.")
+        written = write_benchmark(out, report, pairs, peers, weights)
+        click.echo(f"{out} holds {', '.join(path.name for path in written)}.")
     if report["problems"]:
         raise click.ClickException("\n".join(["these films could not be compared:", *report["problems"]]))
-
-
-def _claim_benchmark(out):
-    "Checks the files of a benchmark before the work starts; raises `BadInput`."
-    from bss_gan.files import claim_outputs
-    _check_folder(out)
-    claim_outputs(out / name for name in ("benchmark.md", "benchmark.json", "benchmark.png", "worst.png"))
 
 # %% ../nbs/13_cli.ipynb #707f093a
 def _archive_progress():
@@ -694,7 +699,7 @@ def _archive_progress():
 
     return show
 
-
+# %% ../nbs/13_cli.ipynb #6e84cc0a
 @main.command("archive", short_help="Suppress bone in a tree of films of any size.",
               stopped="What is done stays. Continue with the same line: LINE",
               examples=["bss-gan archive --in hospital --out archived",
@@ -718,7 +723,8 @@ def _archive(source, out, weights, engine, workers, timeout, polarity, turn, ins
     "Suppress bone in a tree of films; killed or stopped at any moment, the same line continues where it was."
     from bss_gan.archive import archive
     counts = archive(source, out, weights, engine, workers, _archive_progress(), timeout, polarity, _turn(turn), insist)
-    click.echo("{files} files: {done} done, {quarantined} quarantined, {skipped} skipped; {now} looked at now.".format(**counts))
+    line = "{files} files: {done} done, {quarantined} quarantined, {skipped} skipped; {now} looked at now."
+    click.echo(line.format(**counts))
     manifest = out / "manifest.jsonl"
     if counts["skipped"]: click.echo(f"{manifest} says what was skipped, and why.")
     _write_json(json_file, counts | {"manifest": str(manifest)})
@@ -758,8 +764,8 @@ class _Finding:
 
 _PACKAGES = {  # name: module
     "tensorflow": "tensorflow", "openvino": "openvino", "numpy": "numpy", "h5py": "h5py", "opencv-python": "cv2",
-    "matplotlib": "matplotlib", "ipywidgets": "ipywidgets", "pillow": "PIL", "pydicom": "pydicom", "imagecodecs": "imagecodecs",
-    "filelock": "filelock", "tqdm": "tqdm", "click": "click"}
+    "matplotlib": "matplotlib", "ipywidgets": "ipywidgets", "pillow": "PIL", "pydicom": "pydicom",
+    "imagecodecs": "imagecodecs", "filelock": "filelock", "tqdm": "tqdm", "click": "click"}
 
 
 def _in_short(error):
@@ -777,7 +783,8 @@ def _check_packages():
             _load_tensorflow() if package == "tensorflow" else import_module(module)
             yield _Finding(package, version(package))
         except Exception as error:
-            yield _Finding(package, f"cannot be imported ({_in_short(error)})", f"Run: pip install --force-reinstall {package}")
+            advice = f"Run: pip install --force-reinstall {package}"
+            yield _Finding(package, f"cannot be imported ({_in_short(error)})", advice)
 
 # %% ../nbs/13_cli.ipynb #c11c0023
 def _check_devices():
@@ -788,13 +795,14 @@ def _check_devices():
     details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
     found = [detail.get("device_name", "graphics processor") for detail in details]
     blind = Path("/dev/nvidia0").exists() and not found
-    advice = "TensorFlow does not see the graphics processor. Run: pip install 'tensorflow[and-cuda]'; then look at nvidia-smi"
+    advice = "TensorFlow does not see the graphics processor. Run: pip install 'tensorflow[and-cuda]'; then try nvidia-smi"
     device = ", ".join(found) or f"{os.cpu_count()} processor cores"
     yield _Finding("training", f"TensorFlow on {device}, floats: {fastest_policy()}", advice if blind else "")
     if fastest_engine() == "tensorflow": return
     core = import_module("openvino").Core()
     processor, kind = (core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "INFERENCE_PRECISION_HINT"))
-    yield _Finding("suppressing", f"OpenVINO on {processor}, floats: {kind.to_string()} for the generator, f32 for the discriminator")
+    floats = f"floats: {kind.to_string()} for the generator, f32 for the discriminator"
+    yield _Finding("suppressing", f"OpenVINO on {processor}, {floats}")
 
 # %% ../nbs/13_cli.ipynb #c11c0025
 def _ramp(bits):
@@ -818,13 +826,14 @@ def _check_images():
             if np.abs(found - _ramp(8)).max() > 4: raise ValueError("other grey values came back")
             yield _Finding(name, "can be read")
         except Exception as error:
-            yield _Finding(name, f"cannot be read ({_in_short(error)})", "Run: pip install --force-reinstall pillow opencv-python")
+            advice = "Run: pip install --force-reinstall pillow opencv-python"
+            yield _Finding(name, f"cannot be read ({_in_short(error)})", advice)
 
 # %% ../nbs/13_cli.ipynb #c11c0026
 _SYNTAXES = (  # of DICOM, by the names that pydicom has for them
-    "ImplicitVRLittleEndian", "ExplicitVRLittleEndian", "DeflatedExplicitVRLittleEndian", "RLELossless", "JPEGBaseline8Bit",
-    "JPEGExtended12Bit", "JPEGLossless", "JPEGLosslessSV1", "JPEGLSLossless", "JPEGLSNearLossless", "JPEG2000Lossless", "JPEG2000",
-    "HTJ2KLossless", "HTJ2K")
+    "ImplicitVRLittleEndian", "ExplicitVRLittleEndian", "DeflatedExplicitVRLittleEndian", "RLELossless",
+    "JPEGBaseline8Bit", "JPEGExtended12Bit", "JPEGLossless", "JPEGLosslessSV1", "JPEGLSLossless", "JPEGLSNearLossless",
+    "JPEG2000Lossless", "JPEG2000", "HTJ2KLossless", "HTJ2K")
 
 
 def _encode_ramp(syntax, bits):
@@ -834,8 +843,8 @@ def _encode_ramp(syntax, bits):
     if syntax.startswith("HTJ2K"): return imagecodecs.htj2k_encode(ramp)
     if syntax.startswith("JPEG2000"): return imagecodecs.jpeg2k_encode(ramp, level=0, codecformat="j2k")
     if syntax.startswith("JPEGLS"): return imagecodecs.jpegls_encode(ramp)
-    if syntax.startswith("JPEG"):
-        return imagecodecs.jpeg8_encode(ramp, 100, bitspersample=bits, lossless="Lossless" in syntax)
+    lossless = "Lossless" in syntax
+    if syntax.startswith("JPEG"): return imagecodecs.jpeg8_encode(ramp, 100, bitspersample=bits, lossless=lossless)
 
 
 def _write_ramp(path, syntax, bits):
@@ -848,7 +857,8 @@ def _write_ramp(path, syntax, bits):
     film.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian if syntax == "RLELossless" else code
     film.SOPInstanceUID, film.StudyInstanceUID, film.Modality = "1.2.3", "1.2.4", "CR"
     film.PhotometricInterpretation, film.SamplesPerPixel, film.Rows, film.Columns = "MONOCHROME2", 1, 64, 64
-    film.BitsAllocated, film.BitsStored, film.HighBit, film.PixelRepresentation = 8 if bits == 8 else 16, bits, bits - 1, 0
+    film.BitsAllocated, film.BitsStored, film.HighBit = 8 if bits == 8 else 16, bits, bits - 1
+    film.PixelRepresentation = 0
     film.PixelData = encapsulate([frame]) if frame else _ramp(bits).tobytes()
     film["PixelData"].VR = "OB" if frame or bits == 8 else "OW"
     if syntax == "RLELossless": film.compress(code, encoding_plugin="pydicom", generate_instance_uid=False)
@@ -868,7 +878,8 @@ def _check_dicom():
             if abs(found - _ramp(bits).astype(int)).max() > 1: raise ValueError("other grey values came back")
             yield _Finding(f"DICOM, {name}", "can be read")
         except Exception as error:
-            yield _Finding(f"DICOM, {name}", f"cannot be read ({_in_short(error)})", "Run: pip install --force-reinstall imagecodecs pydicom")
+            advice = "Run: pip install --force-reinstall imagecodecs pydicom"
+            yield _Finding(f"DICOM, {name}", f"cannot be read ({_in_short(error)})", advice)
 
 # %% ../nbs/13_cli.ipynb #c11c0028
 def _check_weights():
@@ -896,7 +907,8 @@ def _check_room():
     "Disk and memory."
     for what, folder in (("disk, here", Path.cwd()), ("disk, temporary files", tempfile.gettempdir())):
         free = shutil.disk_usage(folder).free / 1e9
-        yield _Finding(what, f"{free:.1f} GB free in {folder}", "" if free > 0.5 else "Make room, or work in another folder")
+        advice = "" if free > 0.5 else "Make room, or work in another folder"
+        yield _Finding(what, f"{free:.1f} GB free in {folder}", advice)
     try:
         lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
     except OSError: return  # only Linux says it in a file
@@ -961,7 +973,7 @@ def open_demo(
     note = out / "demo.json"
     if note.exists():
         if json.loads(note.read_text()) == asdict(demo): return
-        raise BadInput(f"{out}: holds a demo with other settings. Choose another folder with --out, or remove this one.")
+        raise BadInput(f"{out}: holds a demo with other settings. Choose another folder with --out.")
     if out.is_dir() and any(out.iterdir()):
         raise BadInput(f"{out}: holds other files. Choose another folder with --out.")
     write_json(note, asdict(demo))
@@ -1018,20 +1030,22 @@ def _setting(demo, split, runs):
     from bss_gan.training import read_history
     parts = {"trained on": split.train, "watched": split.val, "evaluated on": split.test}
     patients = ", ".join(f"{name} {len(pairs)}" for name, pairs in parts.items())
-    simulated = f"{demo.films}, all simulated (seeds 0 to {demo.films - 1}), one film each of {demo.size} × {demo.size} pixels"
+    size = f"{demo.size} × {demo.size} pixels"
+    simulated = f"{demo.films}, all simulated (seeds 0 to {demo.films - 1}), one film each of {size}"
     rows = [["patients", simulated], ["split by patient", patients]]
     for name, run in runs.items():
         history, config = read_history(run), demo.presets()[name]
         minutes = sum(row["seconds"] for row in history) / 60
-        trained = f"{len(history)} epochs at {config.model.size} × {config.model.size}, seed {config.seed}, {minutes:.1f} minutes"
+        size = f"{config.model.size} × {config.model.size}"
+        trained = f"{len(history)} epochs at {size}, seed {config.seed}, {minutes:.1f} minutes"
         rows.append([f"preset {name}", trained])
     rows.append(["computer", f"{os.cpu_count()} processor cores"])
     return "<h2>What was done</h2>" + page_table("What was done", [], rows)
 
 # %% ../nbs/13_cli.ipynb #3221002e
-_NO_PROOF = """<p><b>What this does not prove.</b> Training and test films come from the same simulation. The figures say that both
-networks learn, and nothing about real patients: for those, see the results page of the documentation. In minutes of training
-neither preset shows what it can do.</p>"""
+_NO_PROOF = """<p><b>What this does not prove.</b> Training and test films come from the same simulation. The figures say
+that both networks learn, and nothing about real patients: for those, see the results page of the documentation. In minutes
+of training neither preset shows what it can do.</p>"""
 
 
 def _figures(reports):
@@ -1059,8 +1073,9 @@ def _real(suppressors, results):
         text = f"Real chest film before, after the network {name}, and the bone layer taken away"
         caption = f"{name}: {result.opinion}. This is the discriminator's opinion, not a measure of quality."
         figures.append(page_figure(comparison(xray, suppressor.suppress(xray)), text, caption))
-    return ("<h2>A real film</h2><p>Nobody knows how this chest looks without bone, so there are no figures: look for yourself. "
-            "The networks of this demo have only seen simulated films; the shipped one has learned from real ones.</p>" + "".join(figures) +
+    return ("<h2>A real film</h2><p>Nobody knows how this chest looks without bone, so there are no figures: look for "
+            "yourself. The networks of this demo have only seen simulated films; the shipped one has learned from real ones."
+            "</p>" + "".join(figures) +
             '<p class="quiet">The film comes with the Python package pydicom-data (MIT licence).</p>')
 
 
@@ -1068,25 +1083,26 @@ def _curves(runs):
     "The section with the loss curves of both runs."
     from bss_gan.testing import page_figure
     return "<h2>How they learned</h2>" + "".join(
-        page_figure((run / "losses.png").read_bytes(), f"Losses, PSNR and discriminator logits of the preset {name} over the epochs", name)
+        page_figure((run / "losses.png").read_bytes(), f"Losses, PSNR and discriminator logits of {name} over the epochs", name)
         for name, run in runs.items())
 
 # %% ../nbs/13_cli.ipynb #b86eb3fb
-_INTRODUCTION = """<p>Two networks were trained on simulated chest films to take away the shadows of ribs and clavicles and leave the
-rest alone.</p>"""
+_INTRODUCTION = """<p>Two networks were trained on simulated chest films to take away the shadows of ribs and clavicles
+and leave the rest alone.</p>"""
 
 _NEXT = """<h2>Now with your own films</h2>
 <pre>bss-gan suppress FILMS --out RESULTS
 bss-gan train --data PAIRS --out RUN --preset residual
 bss-gan evaluate --data PAIRS --weights RUN</pre>
-<p class="quiet">PAIRS holds a folder source with X-rays and a folder target with the same films without bone, under the same names.</p>"""
+<p class="quiet">PAIRS holds a folder source with X-rays, and a folder target with the same films without bone under the
+same names.</p>"""
 
 # %% ../nbs/13_cli.ipynb #0d4cbb2e
 def run_demo(
     out: Path,            # folder of the demo
     demo: Demo = Demo(),  # its settings
 ) -> Path:                # the report
-    "Simulates, trains, evaluates, suppresses and writes the report; raises `BadInput` for a folder that holds anything else."
+    "Simulates, trains, evaluates, suppresses, writes the report; raises `BadInput` for a folder that holds anything else."
     click.echo(f"Demo in {out}: simulate, train, evaluate, suppress, report. This takes some minutes.")
     _load_tensorflow()
     from bss_gan.testing import evaluate, write_page, write_report
@@ -1115,7 +1131,8 @@ def _say_demo(out, reports):
     rows = {"identity": next(iter(reports.values()))["identity"]} | {name: report["model"] for name, report in reports.items()}
     click.echo(results_table(rows))
     page = (out / "report.html").resolve()
-    click.echo(f"n = {next(iter(reports.values()))['n']} simulated patients. For research and teaching, not for diagnosis.\nOpen {page.as_uri()}")
+    click.echo(f"n = {next(iter(reports.values()))['n']} simulated patients. For research and teaching, not for diagnosis.")
+    click.echo(f"Open {page.as_uri()}")
     return page
 
 
