@@ -147,8 +147,8 @@ def _shared_ending(names):
     same = [name for name in names if name.endswith(letters)]
     if len(same) < max(2, len(names) / 2): return ""
     common = os.path.commonprefix([name[::-1] for name in same])[::-1]
-    start = re.search(r"[-_. ]", common)
-    if start: return common[start.start():] if letters else ""
+    start = re.search(r"[-_. ].*[^\W\d_]", common)  # a number alone is no mark
+    if start: return common[start.start():]
     return letters if letters == common and all(name[:-len(common)][-1:].isdigit() for name in same) else ""
 
 
@@ -472,6 +472,26 @@ def _similarity(film, other, pose, sign):
     x, y = (picture - np.average(picture, weights=weight) for picture in (sign * _move(film.fine, matrix), other.fine))
     return float((weight * x * y).sum() / np.sqrt((weight * x**2).sum() * (weight * y**2).sum()))
 
+
+def _each_once(matches, among_themselves):
+    "Matches sorted, the most similar first; of a pair that was found from both sides only the better one."
+    kept = {}
+    for match in sorted(matches, key=lambda match: -match.similarity):
+        ends = tuple(sorted(match[:2])) if among_themselves else match[:2]
+        kept.setdefault(ends, match._replace(first=ends[0], second=ends[1]))
+    return list(kept.values())
+
+
+def _look_for_leaks(split):
+    "Raises `Leak` naming films of two parts that show one patient."
+    leaks = []
+    for k, part in enumerate(Split._fields[1:], 1):
+        pairs, earlier = split[k], [pair for before in split[:k] for pair in before]
+        for match in find_same_patients([pair.source for pair in pairs], [pair.source for pair in earlier]):
+            leaks.append(f"{pairs[match.first].source} ({part}) and {earlier[match.second].source} ({match.similarity:.2f})")
+    if leaks:
+        raise Leak(f"{len(leaks)} times two parts show one patient: {'; '.join(leaks)}. Keep all films of a patient together.")
+
 # %% ../nbs/04_data.ipynb #54dd7960
 class Match(NamedTuple):
     "Two films that look like one patient."
@@ -500,26 +520,6 @@ def find_same_patients(
 
         found = [match for some in pool.map(matches, range(len(mine))) for match in some if match.similarity >= limit]
     return _each_once(found, others is None)
-
-# %% ../nbs/04_data.ipynb #76134743
-def _each_once(matches, among_themselves):
-    "Matches sorted, the most similar first; of a pair that was found from both sides only the better one."
-    kept = {}
-    for match in sorted(matches, key=lambda match: -match.similarity):
-        ends = tuple(sorted(match[:2])) if among_themselves else match[:2]
-        kept.setdefault(ends, match._replace(first=ends[0], second=ends[1]))
-    return list(kept.values())
-
-
-def _look_for_leaks(split):
-    "Raises `Leak` naming films of two parts that show one patient."
-    leaks = []
-    for k, part in enumerate(Split._fields[1:], 1):
-        pairs, earlier = split[k], [pair for before in split[:k] for pair in before]
-        for match in find_same_patients([pair.source for pair in pairs], [pair.source for pair in earlier]):
-            leaks.append(f"{pairs[match.first].source} ({part}) and {earlier[match.second].source} ({match.similarity:.2f})")
-    if leaks:
-        raise Leak(f"{len(leaks)} times two parts show one patient: {'; '.join(leaks)}. Keep all films of a patient together.")
 
 # %% ../nbs/04_data.ipynb #59e88d60
 def _one_scale(film, twin):

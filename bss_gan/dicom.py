@@ -20,13 +20,12 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from imagecodecs import jpeg2k_decode, jpeg8_decode, jpegls_decode, jpegxl_decode
+from imagecodecs import jpeg2k_decode, jpeg8_decode, jpegls_decode, jpegxl_decode, packbits_decode
 from pydicom import uid
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import get_frame
 from pydicom.filereader import read_partial
-from pydicom.pixels import pixel_array
 
 from . import __version__
 from .anatomy import Film, develop
@@ -60,7 +59,7 @@ def _after_picture():
         return False
     return stop
 
-# %% ../nbs/02_dicom.ipynb #bec2b62f
+# %% ../nbs/02_dicom.ipynb #1d6b55cd
 _ADVICE = {"a Git LFS pointer": "Get the file itself with 'git lfs pull'", "an HTML page": "Download the file again, after logging in",
            "a ZIP archive": "Unpack it first", "gzip": "Unpack it first"}
 
@@ -70,7 +69,7 @@ def _open(path):
     data = read_bytes(path)
     if not _starts_as_dicom(data[:4096]):
         kind = name_content(data)
-        name = f"a {kind} image" if kind.isupper() else kind
+        name = f"a {kind} image" if kind.isupper() or kind == "WebP" else kind
         advice = _ADVICE.get(kind, "Give the file the right ending" if kind else "Check where it came from; its start may be lost")
         raise BadImage(f"{path}: is {name}, not DICOM. {advice}." if name else f"{path}: is not a DICOM file. {advice}.")
     if _is_bomb(data):
@@ -92,9 +91,10 @@ def _find_syntax(dataset):
                                   uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian)
         notes = (f"does not say how it is coded: read as {meta.TransferSyntaxUID.name}",)
     if meta.TransferSyntaxUID == uid.ExplicitVRBigEndian:
-        for element in dataset.iterall():
+        for element in dataset.iterall():  # this also decodes every element; what isn't decoded would be written as it is
             if element.VR == "OW" and element.value: element.value = np.frombuffer(element.value, ">u2").astype("<u2").tobytes()
         meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+        dataset.set_original_encoding(False, True, dataset.original_character_set)
     return notes
 
 # %% ../nbs/02_dicom.ipynb #24cc1e39
@@ -146,7 +146,7 @@ def _doubt_modality(modality):
     if modality in _OTHER_MODALITIES: return f"is of the modality {modality}, not a plain radiograph (CR, DX)"
     return "" if modality in ("CR", "DX", "RG", "DR", "XR", "X-RAY", "XRAY") else None
 
-# %% ../nbs/02_dicom.ipynb #07400ba3
+# %% ../nbs/02_dicom.ipynb #2f0a873e
 _DIRECTIONS = {"L": (1, 0), "R": (-1, 0), "F": (0, 1), "H": (0, -1)}
 
 
@@ -176,7 +176,7 @@ def _check_contents(dataset):
         notes += ("has writing burned into the picture, which may name the patient (BurnedInAnnotation)",)
     return doubts[0] if doubts else "", notes
 
-# %% ../nbs/02_dicom.ipynb #1a904e0e
+# %% ../nbs/02_dicom.ipynb #e6991f13
 def _value(dataset, name):
     "The value of an element; None if it is absent, empty, or can't be read."
     try: value = dataset.get(name)
@@ -199,7 +199,7 @@ def _number(dataset, name, otherwise):
     numbers = _numbers(dataset, name)
     return otherwise if not numbers or np.isnan(numbers[0]) else numbers[0]
 
-# %% ../nbs/02_dicom.ipynb #07182729
+# %% ../nbs/02_dicom.ipynb #c2a75626
 _FILMS = {uid.ComputedRadiographyImageStorage, uid.DigitalXRayImageStorageForPresentation, uid.DigitalXRayImageStorageForProcessing,
           uid.SecondaryCaptureImageStorage, uid.MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
           uid.MultiFrameGrayscaleWordSecondaryCaptureImageStorage}
@@ -262,11 +262,16 @@ def _check_size(dataset):
     if min(rows, columns) < MIN_SIDE: return f"claims {columns} x {rows} pixels. A chest film has at least {MIN_SIDE} on each side"
     if not 1 < bits <= allocated or allocated not in (8, 16): return f"stores {bits} of {allocated} bits. Only films of 8 to 16 bits are read"
     dataset.Rows, dataset.Columns, dataset.BitsAllocated, dataset.BitsStored = rows, columns, allocated, bits
-    if dataset.file_meta.TransferSyntaxUID.is_encapsulated: return _check_stream(dataset)
+    if _is_packed(dataset): return _check_stream(dataset)
     width, expected, data = columns * allocated // 8, rows * columns * allocated // 8, dataset.PixelData
     more = data[expected:]
     if len(data) >= expected and (len(more) < width or more.count(more[:1]) == len(more)): return ""
     return f"holds {len(data):,} bytes of pixels instead of {expected:,}. Copy it again, or export it again if that does not help"
+
+
+def _is_packed(dataset):
+    "Whether the picture is in fragments, as all compressed ones are."
+    return dataset["PixelData"].is_undefined_length or dataset.file_meta.TransferSyntaxUID in (*pydicom.uid.AllTransferSyntaxes[4:], *_JPEG_XL)
 
 
 def _check_stream(dataset):
@@ -282,7 +287,7 @@ _STREAMS = {uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLossless, uid.J
             uid.JPEG2000Lossless, uid.JPEG2000, uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K, *_JPEG_XL}
 _LOSSY = {uid.JPEGBaseline8Bit: "ISO_10918_1", uid.JPEGExtended12Bit: "ISO_10918_1", uid.JPEGLSNearLossless: "ISO_14495_1"}
 _MAYBE_LOSSY = {*_LOSSY, uid.JPEG2000, uid.HTJ2K, _JPEG_XL[2]}
-_ENCAPSULATED_BARE = "1.2.840.10008.1.2.1.98"
+_PACKED_BARE = "1.2.840.10008.1.2.1.98"
 
 
 def _decode_stream(frame):
@@ -292,18 +297,26 @@ def _decode_stream(frame):
     return jpegls_decode(frame) if b"\xff\xf7" in frame[:2000] else jpeg8_decode(frame)
 
 
+def _decode_runs(frame, shape):
+    "The numbers of a run-length coded picture, high bytes first (PS3.5, annex G); pydicom would cut off the bits above BitsStored."
+    count, *starts = struct.unpack("<16L", frame[:64])
+    ends = [*starts[1:count], len(frame)]
+    planes = [np.frombuffer(packbits_decode(frame[start:end]), np.uint8)[:shape[0] * shape[1]] for start, end in zip(starts[:count], ends)]
+    return sum(plane.astype(np.int32) << 8 * place for place, plane in enumerate(reversed(planes))).reshape(shape)
+
+
 def _words(dataset):
     "The numbers of the picture as they are in the file, (H, W) int32 from 0 to 65535, before any bit is looked at."
     syntax, shape = dataset.file_meta.TransferSyntaxUID, (dataset.Rows, dataset.Columns)
-    data = get_frame(dataset.PixelData, 0, number_of_frames=1) if syntax in _STREAMS or syntax == _ENCAPSULATED_BARE else dataset.PixelData
+    data = get_frame(dataset.PixelData, 0, number_of_frames=1) if _is_packed(dataset) else dataset.PixelData
     if syntax in _STREAMS: words = _decode_stream(data)
-    elif syntax == uid.RLELossless: words = pixel_array(dataset, raw=True)
-    elif syntax.is_encapsulated and syntax != _ENCAPSULATED_BARE: raise ValueError(f"it is coded as {syntax.name}")
+    elif syntax == uid.RLELossless: words = _decode_runs(data, shape)
+    elif _is_packed(dataset) and syntax != _PACKED_BARE: raise ValueError(f"its picture is coded as {uid.UID(syntax).name}")
     else: words = np.frombuffer(data, f"<u{dataset.BitsAllocated // 8}", shape[0] * shape[1]).reshape(shape)
     if words.shape != shape: raise ValueError(f"its picture has the shape {words.shape}")
     return words.astype(np.int32) & 0xFFFF
 
-# %% ../nbs/02_dicom.ipynb #2094fcd2
+# %% ../nbs/02_dicom.ipynb #e58f5e19
 def _lowest(dataset):
     "The smallest number that a pixel can hold."
     return -(2 ** (dataset.BitsStored - 1)) if dataset.PixelRepresentation else 0
@@ -328,41 +341,55 @@ def _roughness(numbers, padding):
     numbers, picture = numbers[rows].astype(np.float32), ~padding[rows]
     if not picture.any(): return 0.0
     low, high = np.percentile(numbers[picture], (5, 95))
+    numbers = np.clip(numbers, 2 * low - high, 2 * high - low)  # the edge of a marker is steep, but only once
     steps = np.diff(numbers, axis=1)[picture[:, 1:] & picture[:, :-1]]
     return float(np.mean(steps**2)) / max(1.0, high - low) ** 2 if steps.size else 0.0
 
-# %% ../nbs/02_dicom.ipynb #5d07e290
+# %% ../nbs/02_dicom.ipynb #cdb9c841
 def _readings(words, told):
     "The ways to read the bits of words that make sense, (shift, bits, signed): first what the header says."
     shift, bits, signed = told
+    upper = words[words >= 2 ** (shift + bits - 1)]
+    marks = 0 if signed or not upper.size else np.bincount(upper.ravel()).max()  # one number, such as a white marker, isn't a negative half
     changing = int(np.bitwise_or.reduce(words, axis=None) & ~np.bitwise_and.reduce(words, axis=None))
     top, below = changing.bit_length(), changing & (2**shift - 1)
-    readings = [told, (shift, bits, not signed)]
+    flips = [not signed] if signed or upper.size - marks > 0.05 * words.size else []
+    readings = [told, *((shift, bits, flip) for flip in flips)]
     if changing & ~((2**bits - 1) << shift):  # bits outside of those that the header names differ from pixel to pixel
         empty = (changing & -changing).bit_length() - 1
         other = (top - bits, bits) if 0 < top - bits <= empty else (0, max(top, bits))
         if below and top < shift + bits: readings = []  # the header would throw away the low end of numbers that aren't shifted
-        readings += [(*other, signed), (*other, not signed)]
+        readings += [(*other, sign) for sign in (signed, *flips)]
     return readings
+
+
+def _smoothest(words, padding, told):
+    "The reading of words to believe, and its roughness: what the header says, unless another one is much smoother."
+    readings = _readings(words[~padding] if padding.any() else words, told)
+    rough = [_roughness(_take_bits(words, *reading), padding) for reading in readings]
+    best = 0 if rough[0] <= 3 * min(rough) + 1e-6 else int(np.argmin(rough))
+    return readings[best], rough[best]
 
 
 def _read_bits(dataset, words, padding):
     "The numbers of the pixels, (H, W) int32, read as the header says or as the picture shows; notes. Corrects the header."
-    told = _, bits, signed = _told(dataset)
+    told, turned = _told(dataset), ()
+    _, bits, signed = told
     ends = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     plain = np.where(words >= 2**15, words - 2**16, words) if signed else words
     if dataset.file_meta.TransferSyntaxUID in _MAYBE_LOSSY and np.mean((plain < ends[0]) | (plain > ends[1])) < 0.01:
         numbers, best = np.clip(plain, *ends), told  # a white that was rounded up must not become black
     else:
-        readings = _readings(words[~padding] if padding.any() else words, told)
-        rough = [_roughness(_take_bits(words, *reading), padding) for reading in readings]
-        best = readings[0] if rough[0] <= 3 * min(rough) + 1e-6 else readings[int(np.argmin(rough))]
+        best, rough = _smoothest(words, padding, told)
+        if rough > 0.02 and dataset.BitsAllocated == 16 and not _is_packed(dataset):
+            swapped = words >> 8 | (words & 255) << 8
+            if (other := _smoothest(swapped, padding, told))[1] < rough / 3: words, best, turned = swapped, other[0], ("has the two bytes of its numbers in the wrong order: swapped",)
         numbers = _take_bits(words, *best)
     dataset.BitsStored, dataset.PixelRepresentation = best[1], int(best[2])
     dataset.HighBit = best[1] - 1
-    if best == told: return numbers, ()
+    if best == told: return numbers, turned
     told, best = (f"{bits} {'signed ' * signed}bits from bit {shift}" for shift, bits, signed in (told, best))
-    return numbers, (f"its numbers are {best}, not {told} as its header says: read as the picture shows",)
+    return numbers, (*turned, f"its numbers are {best}, not {told} as its header says: read as the picture shows",)
 
 # %% ../nbs/02_dicom.ipynb #0b2eaa29
 def _through_window(values, center, width, function):
@@ -526,7 +553,7 @@ def _shape_notes(dataset):
         notes += ("is stored mirrored (PatientOrientation)",)
     return notes
 
-# %% ../nbs/02_dicom.ipynb #b1c1fe5e
+# %% ../nbs/02_dicom.ipynb #93d29c7a
 def decode_dicom(
     path: str | os.PathLike,    # a CR, DX or secondary capture file: 8 to 16 bits of grey, any usual compression
     white: int | None = None,   # the number that means white in a film whose file does not say, for example that of the other film of a pair
@@ -698,7 +725,7 @@ def why_no_picture(
     except Exception:  # what is wrong with it, `open_film` will say
         return ""
 
-# %% ../nbs/02_dicom.ipynb #1c04cc13
+# %% ../nbs/02_dicom.ipynb #11627d93
 def _doubt_pose(film):
     "Notes on a file whose elements don't fit the picture: PatientOrientation, and MONOCHROME1 against MONOCHROME2."
     notes, (row, column) = (), _directions(film.raw.dataset)

@@ -148,7 +148,8 @@ def suppression(
 ) -> float:  # 1 perfect, 0 as good as doing nothing, negative worse; 0 if the pair has no bone
     "Share of the X-ray's fitted squared error that the prediction removed; raises BadInput as `mae` does."
     _planes(xray, soft, pred)
-    left, bone = (np.mean((_plane(fit(image, soft)) - _plane(soft)) ** 2) for image in (pred, xray))
+    fitted = [np.float64(fit(image, soft)).squeeze() for image in (pred, xray)]  # a faint one may leave [0, 1] far behind
+    left, bone = (np.mean((image - _plane(soft)) ** 2) for image in fitted)
     return _share_removed(left, bone)
 
 # %% ../nbs/08_metrics.ipynb #40beadbb

@@ -32,7 +32,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from .images import BadImage, BadInput, atomic_path, check_image, resize, show_films
 from .dicom import is_dicom, open_film
-from .files import LOST, ModelConfig, claim_outputs, find_duplicates, find_films, owns, retry, write_json
+from .files import LOST, ModelConfig, claim_outputs, find_duplicates, find_films, retry, write_json
 from .data import BadFolder, case_key, find_pairs, describe_doubts, find_same_patients, open_pair, read_pair
 from .export import find_weights, load_functions, name_weights, shipped_weights
 from .metrics import (METRICS, confidence_interval, fit, insert_nodule, nodule_preservation, nodule_transfer, results_table,
@@ -48,7 +48,7 @@ def _working_shape(shape, config):
 
 def _to_working_size(image, config):
     "The film at working size, and the same as a batch of one with sides that the networks can halve."
-    small = resize(np.float32(image), _working_shape(image.shape[:2], config))
+    small = resize(image, _working_shape(image.shape[:2], config))
     step = max(2 ** (config.levels - 1), 2**config.d_levels)
     below, right = (-side % step for side in small.shape[:2])
     return small, cv2.copyMakeBorder(small[..., 0], 0, below, 0, right, cv2.BORDER_REFLECT)[None, ..., None]
@@ -56,8 +56,8 @@ def _to_working_size(image, config):
 # %% ../nbs/11_testing.ipynb #913a369b
 LABELS = ("No Shadow Suppression Detected", "Shadow Suppression Detected")  # by bool: score of at least one half
 
-# %% ../nbs/11_testing.ipynb #20e7c301
-FAINT = 0.25  # % of the grey range: a bone layer of less than this is no suppression, whatever the discriminator says
+# %% ../nbs/11_testing.ipynb #f7b1f59c
+FAINT = 0.2  # % of the grey range: a bone layer of less than this is no suppression, whatever the discriminator says
 
 
 def bone_removed(
@@ -89,10 +89,10 @@ class Suppressor:
         xray: np.ndarray,      # (H, W, 1) float32 in [0, 1], bone-bright, of any size
     ) -> np.ndarray:           # the same film without bone: (H, W, 1) float32 in [0, 1]
         "Finds the bone layer at working size and takes it out of the film at its own size; raises `BadInput`."
-        check_image(xray)
+        xray = check_image(xray)
         small, filled = _to_working_size(xray, self.config)
         pred = self.generator(filled)[0, :small.shape[0], :small.shape[1]]
-        return np.clip(np.float32(xray) - resize(small - pred, xray.shape[:2]), 0, 1)
+        return np.clip(xray - resize(small - pred, xray.shape[:2]), 0, 1)
 
     def verdict(
         self,
@@ -110,8 +110,8 @@ class Suppressor:
 # %% ../nbs/11_testing.ipynb #a1b12bfe
 def _scores(suppressor, xray, candidate, pool=np.asarray):
     "Scores from 0 to 1 of a film or, without a `pool`, of its patches; one half is at the threshold, and a faint layer has less."
-    check_image(xray)
-    check_image(candidate, "the film to judge", like=xray)
+    xray = check_image(xray)
+    candidate = check_image(candidate, "the film to judge", like=xray)
     logits = pool(suppressor.discriminator(*(_to_working_size(film, suppressor.config)[1] for film in (xray, candidate)))[0])
     middle = np.log(suppressor.threshold / (1 - suppressor.threshold))  # the logit that means one half
     odds = np.exp(np.clip(suppressor.slope * (logits - middle), -50, 50))
@@ -270,9 +270,8 @@ def _claim(path, target):
 
 def _judge(film, target, soft, suppressor):
     "The result of a film that is done."
-    chest, again = film.judged.chest >= 0.5, retry(owns, film.path)
-    notes = (*film.notes, *["not judged, since it does not look like a frontal chest film"] * (not chest),
-             *["is a result of bss_gan itself: bone was taken out of it before"] * again)
+    chest = film.judged.chest >= 0.5
+    notes = (*film.notes, *["not judged, since it does not look like a frontal chest film"] * (not chest))
     verdict = suppressor.verdict(film.xray, soft) if chest else ("", None)
     return SuppressionResult(film.path, target, True, "", *verdict, film.bone_dark, False, notes,
                              bone_removed(film.xray, soft), -90 * film.judged.turns % 360)
@@ -762,7 +761,7 @@ def uncertainty(
     seed: int = 0,            # of the changes
 ) -> np.ndarray:              # (H, W, 1) float32, standard deviation of the bone layer in grey values
     "How far the bone layer changes if the film is mirrored, shifted, zoomed and toned a little; raises `BadInput`."
-    check_image(xray)
+    xray = check_image(xray)
     small, rng = _to_working_size(xray, suppressor.config)[0], np.random.default_rng(seed)
     layers = [_bone_of_variant(small, suppressor, *_variant(*small.shape[:2], rng)) for _ in range(n)]
     return resize(np.std(layers, axis=0), xray.shape[:2])
@@ -972,8 +971,7 @@ def draw_view(
     window: float = 1.0,    # range of grey values from black to white
 ) -> bytes:                 # PNG
     "Draws before and after with a divider between them; raises `BadInput`."
-    check_image(xray)
-    check_image(np.abs(bone), "the size of the bone layer", like=xray)
+    xray, bone = check_image(xray), check_image(bone, "the bone layer", like=xray, low=-1)
     column = round(divider * xray.shape[1])
     shown = np.concatenate([xray[:, :column], (xray - strength * bone)[:, column:]], axis=1)
     shown = np.clip((shown - level) / window + 0.5, 0, 1)
@@ -1054,7 +1052,7 @@ def explore(
     side: int = 512,               # longest side of the picture in pixels
 ):                                 # IPython HTML: display it in a notebook
     "An explorer of films, bone layer and the discriminator's map, with sliders; raises `BadInput`."
-    for name, xray in films.items(): check_image(xray, name)
+    films = {name: check_image(xray, name) for name, xray in films.items()}
     from IPython.display import HTML
     sliders = (("divider", "before | after", 0, 1, 0.5), ("strength", "bone taken", 0, 1.5, 1), ("level", "level", 0, 1, 0.5),
                ("window", "window", 0.05, 2, 1), ("zoom", "zoom", 1, 4, 1))
