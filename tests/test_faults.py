@@ -10,7 +10,7 @@ from PIL import Image
 from project import COMMAND, python, run
 from test_processes import weights
 
-import bss_gan.data
+import bss_gan.data, bss_gan.files
 from bss_gan.images import BadInput
 from bss_gan.files import mirror
 from bss_gan.data import BadFolder, find_pairs, find_same_patients, load_pairs, split_by_case
@@ -145,7 +145,7 @@ class Drive:
 @pytest.fixture
 def fail(monkeypatch):
     "A function that replaces an action by one that fails; nobody waits before another try."
-    monkeypatch.setattr(bss_gan.data, "_RETRIES", (0, 0, 0))
+    monkeypatch.setattr(bss_gan.files, "RETRIES", (0, 0, 0))
 
     def fail(owner, action, name, times, code):
         drive = Drive(getattr(owner, action), name, times, code)
@@ -173,16 +173,16 @@ def test_61_the_rest_of_a_batch_is_done(code, fail, trained, tmp_path):
 @lost
 def test_61_pairs_are_looked_for_again(code, fail, tmp_path):
     for side in ("source", "target"): write_films(tmp_path / side, 2)
-    fail(bss_gan.data, "_header_size", "source/000.png", 3, code)
+    fail(bss_gan.data, "_film_size", "source/000.png", 3, code)
     assert {pair.source.name for pair in find_pairs(tmp_path).pairs} == {"000.png", "001.png"}
-    fail(bss_gan.data, "_header_size", "source/000.png", 4, code)
+    fail(bss_gan.data, "_film_size", "source/000.png", 4, code)
     with pytest.raises(BadFolder, match="Mount the Drive again"): find_pairs(tmp_path)
 
 
 @lost
 def test_61_films_are_read_again(code, fail, tmp_path):
     for side in ("source", "target"): write_films(tmp_path / side, 6)
-    fail(bss_gan.data, "find_images", "source", 3, code)
+    fail(bss_gan.data, "find_films", "source", 3, code)
     pairs = find_pairs(tmp_path).pairs
     wanted = load_pairs(pairs, 64)
     for name in ("source/000.png", "target/000.png", "source/003.png"): fail(Path, "read_bytes", name, 3, code)
@@ -196,9 +196,9 @@ def test_61_a_lost_drive_is_told_and_nobody_waits_for_every_film(code, fail, tmp
     for side in ("source", "target"): write_films(tmp_path / side, 40)
     pairs, tried = find_pairs(tmp_path).pairs, []
     fail(Path, "read_bytes", ".png", 10_000, code)
-    read = bss_gan.data.read_film
-    monkeypatch.setattr(bss_gan.data, "open_film", lambda path, *rest: tried.append(path) or read(path, *rest))
-    monkeypatch.setattr(bss_gan.data, "_RETRIES", (0.05, 0.05, 0.05))
+    read = bss_gan.data.open_film
+    monkeypatch.setattr(bss_gan.data, "open_film", lambda path, *rest, **more: tried.append(path) or read(path, *rest, **more))
+    monkeypatch.setattr(bss_gan.files, "RETRIES", (0.05, 0.05, 0.05))
     with pytest.raises(BadFolder, match=f"{os.strerror(code)}.*Mount the Drive again"): load_pairs(pairs, 64)
     assert tried.count(pairs[0].source) == 4 and len(set(tried)) < 40
 
@@ -221,7 +221,7 @@ def test_61_results_that_cannot_be_written_stop_the_batch(code, fail, trained, t
 LOST_FILM = """
 import errno, os, sys
 from pathlib import Path
-import bss_gan.data
+import bss_gan.data, bss_gan.files
 from bss_gan.cli import main
 bss_gan.data._RETRIES = (0, 0, 0)
 read = Path.read_bytes
