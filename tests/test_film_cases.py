@@ -3,14 +3,14 @@
 Every case is one that somebody reported to the makers of a reader, a viewer or a photo tool. Each file is made here, in a few
 lines, from the example film of the package. The cases are grouped by kind: how bright is white, which way is up, what a DICOM
 header says, what a file is, names and folders, pairs, arrays, whose file it is, and what the verdict says."""
-import hashlib, io, json, os, shutil, stat, struct, subprocess
+import hashlib, io, json, os, re, shutil, stat, struct, subprocess
 from dataclasses import replace
 from pathlib import Path
 
-import cv2, imagecodecs, numpy as np, pydicom, pytest
+import cv2, imagecodecs, nbformat, numpy as np, pydicom, pytest
 from click.testing import CliRunner
 from PIL import Image
-from project import COMMAND
+from project import COMMAND, NBS
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
@@ -979,3 +979,9 @@ def test_a_suppressed_film_can_be_suppressed_again(suppressor, tmp_path):
     first = suppress_file(path, tmp_path / "once.png", suppressor)
     again = suppress_file(tmp_path / "once.png", tmp_path / "twice.png", suppressor)
     assert again.ok and again.removed < first.removed
+
+
+def test_the_page_of_bad_inputs_names_tests_of_this_file():
+    page = "\n".join(cell.source for cell in nbformat.read(NBS / "bad_inputs.ipynb", 4).cells)
+    named = re.findall(r"^\| .*\| `(test_\w+)` \|$", page, re.M)
+    assert len(named) > 30 and {*named} <= {*globals()}
