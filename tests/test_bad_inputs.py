@@ -10,7 +10,7 @@ from project import COMMAND, NBS, ROOT, python, run
 
 from bss_gan.images import BadImage, example_film
 from bss_gan.dicom import open_film
-from bss_gan.files import find_images
+from bss_gan.files import find_films
 from bss_gan.data import BadFolder, Leak, find_pairs, load_pairs, split_by_case
 
 GREY = cv2.resize(cv2.imread(str(example_film()), cv2.IMREAD_UNCHANGED), (160, 160), interpolation=cv2.INTER_AREA)
@@ -221,7 +221,7 @@ def test_51_hidden_and_system_files(tmp_path):
     for name in hidden: (folder / "source" / name).write_bytes(b"\0")
     report = find_pairs(folder)
     assert (len(report.pairs), report.problems, len(report.ignored)) == (1, (), 3)
-    assert [path.name for path in find_images(folder / "source")[0]] == ["a.png"]
+    assert [path.name for path in find_films(folder / "source")[0]] == ["a.png"]
     assert "3 hidden or system files" in str(report)
 
 

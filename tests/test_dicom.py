@@ -17,7 +17,7 @@ import bss_gan.data, bss_gan.dicom
 from bss_gan.cli import main
 from bss_gan.images import BadImage, BadInput, example_film, resize
 from bss_gan.dicom import open_film
-from bss_gan.files import find_images
+from bss_gan.files import find_films
 from bss_gan.images import to_stored
 from bss_gan.dicom import find_duplicates, name_weights, quarter_turns, read_dicom, suppress_dicom, write_dicom
 from bss_gan.simulation import simulate
@@ -584,7 +584,7 @@ def test_42_duplicates_in_a_folder(tmp_path):
     shutil.copy(first, tmp_path / "b.dcm")
     assert [*find_duplicates([first, tmp_path / "b.dcm", other])[0]] == [tmp_path / "b.dcm"]
     make(tmp_path / "c.dcm", PatientID="43")  # another film under the same UID
-    skipped, refused = find_duplicates(find_images(tmp_path)[0])
+    skipped, refused = find_duplicates(find_films(tmp_path)[0])
     assert (skipped, {*refused}) == ({}, {first, tmp_path / "b.dcm", tmp_path / "c.dcm"})
     assert "c.dcm" in refused[first] and "a.dcm" in refused[tmp_path / "c.dcm"]
 
@@ -622,7 +622,7 @@ def test_43_44_files_without_uid_and_tables_of_contents_in_a_folder(tmp_path):
     (tmp_path / "c.dcm").write_text("no DICOM")
     skipped, refused = find_duplicates(sorted(tmp_path.iterdir()))
     assert ([*skipped], refused) == ([tmp_path / "DICOMDIR"], {})
-    assert tmp_path / "DICOMDIR" not in find_images(tmp_path)[0]
+    assert tmp_path / "DICOMDIR" not in find_films(tmp_path)[0]
 
 
 # Independent judges
@@ -714,7 +714,7 @@ def test_the_way_up_is_told_from_real_pictures_and_a_mirror_is_not(shared_data):
     mean = np.mean([tiny(simulate(seed, 128, source, wide=True).xray) for seed in range(20) for source in ("thorax", "ct")], axis=0)
     upright, mirrored = {}, {}
     for folder in ("jsrt/source", "cxr", "des/source"):
-        films = [open_film(film).xray for film in find_images(shared_data / folder)[0]]
+        films = [open_film(film).xray for film in find_films(shared_data / folder)[0]]
         told = [quarter_turns(np.rot90(sign * film, -turns)) == turns for film in films for turns in range(4) for sign in (1, -1)]
         upright[folder] = len(films), np.mean(told)
         mirrored[folder] = np.mean([((tiny(film) - tiny(film)[:, ::-1]) * (mean - mean[:, ::-1])).sum() > 0 for film in films])
