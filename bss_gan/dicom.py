@@ -22,6 +22,7 @@ import numpy as np
 import pydicom
 from imagecodecs import jpeg2k_decode, jpeg8_decode, jpegls_decode, jpegxl_decode, packbits_decode
 from pydicom import uid
+from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import get_frame
@@ -59,7 +60,7 @@ def _after_picture():
         return False
     return stop
 
-# %% ../nbs/02_dicom.ipynb #23146eec
+# %% ../nbs/02_dicom.ipynb #20e8b63d
 _ADVICE = {"a Git LFS pointer": "Get the file itself with 'git lfs pull'", "an HTML page": "Download the file again, after logging in",
            "a ZIP archive": "Unpack it first", "gzip": "Unpack it first"}
 
@@ -121,9 +122,18 @@ def _says(text, words):
     return any(token == word or (word not in _WHOLE_WORDS and token.startswith(word)) for token in re.findall(r"\w+", text) for word in words)
 
 # %% ../nbs/02_dicom.ipynb #3e10f5dd
+def _text(dataset, name):
+    "The words of an element in capitals, or ''; in its character set, although the standard allows only ASCII in many."
+    text = str(_value(dataset, name) or "")
+    try: decoded = decode_bytes(text.encode("latin-1"), convert_encodings(dataset.get("SpecificCharacterSet") or "utf-8"), set())
+    except Exception: decoded = text  # it was decoded already
+    return _plain(text if "\N{REPLACEMENT CHARACTER}" in decoded else decoded).strip()
+
+
 def _code_meaning(dataset, name):
-    "The words of the first item of a sequence of codes, or ''."
-    return str(dataset[name][0].get("CodeMeaning") or "") if dataset.get(name) else ""
+    "The words of the first item of a sequence of codes in capitals, or ''."
+    sequence = _value(dataset, name)
+    return _text(sequence[0], "CodeMeaning") if sequence else ""
 
 
 def _doubt_part(part):
@@ -146,7 +156,7 @@ def _doubt_modality(modality):
     if modality in _OTHER_MODALITIES: return f"is of the modality {modality}, not a plain radiograph (CR, DX)"
     return "" if modality in ("CR", "DX", "RG", "DR", "XR", "X-RAY", "XRAY") else None
 
-# %% ../nbs/02_dicom.ipynb #f138ff09
+# %% ../nbs/02_dicom.ipynb #6c3da326
 _DIRECTIONS = {"L": (1, 0), "R": (-1, 0), "F": (0, 1), "H": (0, -1)}
 
 
@@ -157,26 +167,25 @@ def _directions(dataset):
 
 def _check_contents(dataset):
     "Why the file says that this isn't a frontal chest film, or '', and notes on what it leaves open."
-    words = {
-        "modality": _plain(_value(dataset, "Modality") or "").strip().replace("OT", ""),
-        "body part": _plain(_value(dataset, "BodyPartExamined") or _code_meaning(dataset, "AnatomicRegionSequence")).strip(),
-        "view": _plain(_value(dataset, "ViewPosition") or _code_meaning(dataset, "ViewCodeSequence")).strip(),
-    }
+    words = {"modality": _text(dataset, "Modality").replace("OT", ""),
+             "body part": _text(dataset, "BodyPartExamined") or _code_meaning(dataset, "AnatomicRegionSequence"),
+             "view": _text(dataset, "ViewPosition") or _code_meaning(dataset, "ViewCodeSequence")}
     found = {"modality": _doubt_modality(words["modality"]), "body part": _doubt_part(words["body part"]), "view": _doubt_view(words["view"])}
     doubts = [why for why in found.values() if why]
     if _directions(dataset)[0] in ("A", "P"): doubts.append("is a lateral view (its rows run from front to back)")
-    if (words["view"] and _value(dataset, "ViewPosition")) and (why := _doubt_view(_plain(_code_meaning(dataset, "ViewCodeSequence")))): doubts.append(why)
-    if "PROCESSING" in _plain(_value(dataset, "PresentationIntentType") or "") or dataset.SOPClassUID == uid.DigitalXRayImageStorageForProcessing:
+    if _text(dataset, "ViewPosition"): doubts += filter(None, [_doubt_view(_code_meaning(dataset, "ViewCodeSequence"))])
+    raw = dataset.get("SOPClassUID") == uid.DigitalXRayImageStorageForProcessing
+    if raw or "PROCESSING" in _text(dataset, "PresentationIntentType"):
         doubts.append("holds raw detector values (FOR PROCESSING), not a picture for the eye")
     unsaid = [name for name, why in found.items() if why is None and not words[name]]
     unknown = [f"{name} ({words[name]})" for name, why in found.items() if why is None and words[name]]
     notes = ((f"the file does not say its {' or '.join(unsaid)}: taken as a frontal chest film",) if unsaid else ()) + (
         (f"the words for its {' and '.join(unknown)} are not known here: taken as a frontal chest film",) if unknown else ())
-    if _plain(_value(dataset, "BurnedInAnnotation") or "") == "YES":
+    if _text(dataset, "BurnedInAnnotation") == "YES":
         notes += ("has writing burned into the picture, which may name the patient (BurnedInAnnotation)",)
     return doubts[0] if doubts else "", notes
 
-# %% ../nbs/02_dicom.ipynb #ea802c49
+# %% ../nbs/02_dicom.ipynb #fc4c2fcc
 def _value(dataset, name):
     "The value of an element; None if it is absent, empty, or can't be read."
     try: value = dataset.get(name)
@@ -199,11 +208,13 @@ def _number(dataset, name, otherwise):
     numbers = _numbers(dataset, name)
     return otherwise if not numbers or np.isnan(numbers[0]) else numbers[0]
 
-# %% ../nbs/02_dicom.ipynb #01836b6f
-_FILMS = {uid.ComputedRadiographyImageStorage, uid.DigitalXRayImageStorageForPresentation, uid.DigitalXRayImageStorageForProcessing,
-          uid.SecondaryCaptureImageStorage, uid.MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
-          uid.MultiFrameGrayscaleWordSecondaryCaptureImageStorage}
-_NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "Rows", "Columns", "PhotometricInterpretation", "BitsAllocated", "BitsStored")
+# %% ../nbs/02_dicom.ipynb #972ae044
+def _missing_picture(dataset):
+    "What there is in place of PixelData."
+    for name in ("FloatPixelData", "DoubleFloatPixelData"):
+        if name in dataset: return f"stores its picture as floating-point numbers ({name}). Export it with whole numbers of 8 to 16 bits"
+    if "PixelDataProviderURL" in dataset: return "holds only the address of its picture (JPIP). Export the film with its picture"
+    return "holds no picture (PixelData): it was exported without one, or cut short. Export it again from where it came"
 
 
 def _no_picture(kind):
@@ -214,6 +225,12 @@ def _no_picture(kind):
         if part in name: return words
     known = name != str(kind) and "Image" not in name and "Secondary Capture" not in name
     return f"an object of the kind {name}" if known else ""
+
+# %% ../nbs/02_dicom.ipynb #40103895
+_FILMS = {uid.ComputedRadiographyImageStorage, uid.DigitalXRayImageStorageForPresentation, uid.DigitalXRayImageStorageForProcessing,
+          uid.SecondaryCaptureImageStorage, uid.MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+          uid.MultiFrameGrayscaleWordSecondaryCaptureImageStorage}
+_NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "Rows", "Columns", "PhotometricInterpretation", "BitsAllocated", "BitsStored")
 
 
 def _check_object(dataset):
@@ -230,14 +247,6 @@ def _check_object(dataset):
         return f"is in colour ({dataset.PhotometricInterpretation}). Export it as grey (MONOCHROME2)"
     dataset.PhotometricInterpretation = photometric
     return "RescaleSlope is 0, which makes every pixel the same. There is nothing to see on it" if 0 in _numbers(dataset, "RescaleSlope")[:1] else ""
-
-
-def _missing_picture(dataset):
-    "What there is in place of PixelData."
-    for name in ("FloatPixelData", "DoubleFloatPixelData"):
-        if name in dataset: return f"stores its picture as floating-point numbers ({name}). Export it with whole numbers of 8 to 16 bits"
-    if "PixelDataProviderURL" in dataset: return "holds only the address of its picture (JPIP). Export the film with its picture"
-    return "holds no picture (PixelData): it was exported without one, or cut short. Export it again from where it came"
 
 # %% ../nbs/02_dicom.ipynb #23a5d4a2
 _SIZE_MARKERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # of JPEG (ITU-T T.81, B.2.2) and JPEG-LS (T.87)
@@ -268,7 +277,7 @@ def _check_size(dataset):
     if len(data) >= expected and (len(more) < width or more.count(more[:1]) == len(more)): return ""
     return f"holds {len(data):,} bytes of pixels instead of {expected:,}. Copy it again, or export it again if that does not help"
 
-
+# %% ../nbs/02_dicom.ipynb #e55f1449
 def _is_packed(dataset):
     "Whether the picture is in fragments, as all compressed ones are."
     syntax = dataset.file_meta.TransferSyntaxUID
@@ -317,7 +326,7 @@ def _words(dataset):
     if words.shape != shape: raise ValueError(f"its picture has the shape {words.shape}")
     return words.astype(np.int32) & 0xFFFF
 
-# %% ../nbs/02_dicom.ipynb #18a8cc30
+# %% ../nbs/02_dicom.ipynb #e9033c55
 def _lowest(dataset):
     "The smallest number that a pixel can hold."
     return -(2 ** (dataset.BitsStored - 1)) if dataset.PixelRepresentation else 0
@@ -346,7 +355,7 @@ def _roughness(numbers, padding):
     steps = np.diff(numbers, axis=1)[picture[:, 1:] & picture[:, :-1]]
     return float(np.mean(steps**2)) / max(1.0, high - low) ** 2 if steps.size else 0.0
 
-# %% ../nbs/02_dicom.ipynb #78fcf552
+# %% ../nbs/02_dicom.ipynb #e566877e
 def _readings(words, told):
     "The ways to read the bits of words that make sense, (shift, bits, signed): first what the header says."
     shift, bits, signed = told
@@ -454,7 +463,7 @@ def _fault(grey, counts):
     inner[seen[[0, -1]]] = 0  # what is cut off or saturated in the numbers themselves
     if not inner.any(): inner = counts
     hidden = 1 - inner[(grey > 0.002) & (grey < 0.998)].sum() / inner.sum()
-    if hidden > 0.75 and len(seen) > 2: return f"makes {hidden:.0%} of the film plain black or white"
+    if hidden > 0.85 and len(seen) > 2: return f"makes {hidden:.0%} of the film plain black or white"
     used = abs(np.subtract(*grey[np.searchsorted(share, (0.01, 0.99))]))
     if used < 0.3 or len(np.unique(grey[seen])) < min(16, len(seen)): return f"shows the film in {used:.0%} of the greys"
     return ""
@@ -554,7 +563,7 @@ def _shape_notes(dataset):
         notes += ("is stored mirrored (PatientOrientation)",)
     return notes
 
-# %% ../nbs/02_dicom.ipynb #4bb44efd
+# %% ../nbs/02_dicom.ipynb #a415e29d
 def decode_dicom(
     path: str | os.PathLike,    # a CR, DX or secondary capture file: 8 to 16 bits of grey, any usual compression
     white: int | None = None,   # the number that means white in a film whose file does not say, for example that of the other film of a pair
@@ -726,7 +735,7 @@ def why_no_picture(
     except Exception:  # what is wrong with it, `open_film` will say
         return ""
 
-# %% ../nbs/02_dicom.ipynb #16b45d2e
+# %% ../nbs/02_dicom.ipynb #931e125a
 def _doubt_pose(film):
     "Notes on a file whose elements don't fit the picture: PatientOrientation, and MONOCHROME1 against MONOCHROME2."
     notes, (row, column) = (), _directions(film.raw.dataset)

@@ -408,11 +408,11 @@ def test_25_a_curve_that_starts_below_zero(tmp_path):
 
 
 def test_25_beyond_the_window_numbers_move_along(tmp_path):
-    film = decode_dicom(make(tmp_path / "film.dcm", WindowCenter=1800, WindowWidth=1600))
+    film = decode_dicom(make(tmp_path / "film.dcm", WindowCenter=1800, WindowWidth=800))
     grey, black, white = film.grey, film.grey == 0, film.grey == 1
-    assert black.mean() > 0.02 and white.mean() > 0.02 and film.notes == ()
+    assert black.mean() > 0.05 and white.mean() > 0.05 and film.notes == ()
     moved = to_stored(film, np.where(white, 0.9, np.where(black, 0.1, grey))) - film.numbers
-    assert set(np.unique(moved[white])) == {160} and set(np.unique(moved[black & (film.numbers > 160)])) == {-160} and not moved[~black & ~white].any()
+    assert set(np.unique(moved[white])) == {80} and set(np.unique(moved[black & (film.numbers > 80)])) == {-80} and not moved[~black & ~white].any()
 
 
 def test_25_padding_is_no_picture(tmp_path):
@@ -613,7 +613,8 @@ def test_29_30_padding_is_found_before_bits_are_masked_and_kept(number, signed, 
     if limit: film.add_new("PixelPaddingRangeLimit", "US", limit)
     raw = decode_dicom(save(tmp_path / "film.dcm", film))
     assert raw.padding[:, :30].all() and raw.padding[:, 30:].mean() < 0.01 and np.abs(raw.grey - GREY)[:, 30:].mean() < 0.002
-    assert (again(raw, to_stored(raw, raw.grey * 0.9)).pixel_array[:, :30].astype(int) & 0xFFFF == number & 0xFFFF).all()
+    kept = np.frombuffer(again(raw, to_stored(raw, raw.grey * 0.9)).PixelData, "<u2").reshape(GREY.shape)  # pydicom would mask the bits
+    assert (kept[:, :30] == number & 0xFFFF).all()
 
 
 @pytest.mark.parametrize("name, more, reason", [
@@ -633,11 +634,19 @@ def test_93_frontal_views_by_any_name(name, tmp_path):
     assert (raw.doubt, raw.notes) == ("", ())
 
 
-@pytest.mark.parametrize("more", [dict(BodyPartExamined=part) for part in ("THORAX", "TORAX", "TÓRAX", "BRUST", "POITRINE", "PETTO", "LUNGE", "PULMON", "KLATKA PIERSIOWA", "胸部", "CHEST 2V", "RTG TORAKS")]
+@pytest.mark.parametrize("more", [dict(BodyPartExamined=part) for part in ("THORAX", "TORAX", "TÓRAX", "BRUST", "POITRINE", "PETTO", "LUNGE", "PULMON", "KLATKA PIERSIOWA", "CHEST 2V", "RTG TORAKS")]
                          + [dict(Modality=modality) for modality in ("CR", "DX", "RG", "DR")], ids=lambda more: str(more))
 def test_93_chests_by_any_name(more, tmp_path):
     raw = decode_dicom(make(tmp_path / "film.dcm", kind="CR", SpecificCharacterSet="ISO_IR 192", **more))
     assert (raw.doubt, raw.notes) == ("", ())
+
+
+@pytest.mark.parametrize("charset, code", [("ISO_IR 192", "utf-8"), ("GB18030", "gb18030"), ("ISO_IR 192", "gb18030")])
+def test_93_words_that_are_not_ascii_although_they_must_be(charset, code, tmp_path):
+    path, word = make(tmp_path / "film.dcm", kind="CR", BodyPartExamined="PLACE OF WORD", SpecificCharacterSet=charset), "胸部".encode(code)
+    path.write_bytes(path.read_bytes().replace(b"PLACE OF WORD ", word.ljust(14)))
+    raw = decode_dicom(path)
+    assert not raw.doubt and bool(raw.notes) == (charset == "ISO_IR 192" and code == "gb18030")
 
 
 def test_93_words_that_nobody_knows_are_noted_and_what_speaks_against_a_chest_needs_insistence(tmp_path):
@@ -802,18 +811,15 @@ def test_42_duplicates_in_a_folder(tmp_path):
     assert "c.dcm" in refused[first] and "a.dcm" in refused[tmp_path / "c.dcm"]
 
 
-def test_42_a_broken_film_costs_only_itself(tmp_path, monkeypatch):
+def test_42_a_broken_film_costs_only_itself(tmp_path):
     (tmp_path / "in").mkdir()
     good = make(tmp_path / "in/good.dcm")
     for name, length in (("cut", -2000), ("cut_again", -2000), ("half", -9000)): (tmp_path / f"in/{name}.dcm").write_bytes(good.read_bytes()[:length])
     shutil.copy(good, tmp_path / "in/same.dcm")
-    listed, real = [], Path.iterdir
-    monkeypatch.setattr(Path, "iterdir", lambda path: listed.append(path) or real(path))
     with pytest.raises(click.ClickException) as failed: main(["suppress", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--weights", "seed"], standalone_mode=False)
     assert {line.split(":")[0].split("/")[-1] for line in failed.value.message.splitlines()[1:]} == {"cut.dcm", "cut_again.dcm", "half.dcm"}
     assert "SOPInstanceUID" not in failed.value.message
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.dcm"]
-    assert listed.count(tmp_path / "in") == 1  # a folder on a network is not listed twice
+    assert [path.name for path in (tmp_path / "out").glob("[!.]*")] == ["good.dcm"]
 
 
 def test_42_deflated_films_are_compared_too(tmp_path):
@@ -825,7 +831,7 @@ def test_42_what_cannot_be_read_is_no_copy(tmp_path, monkeypatch):
     paths = [make(tmp_path / name) for name in ("a.dcm", "b.dcm")]
     fault = OSError(errno.EIO, os.strerror(errno.EIO))
     monkeypatch.setattr(Path, "read_bytes", lambda path: (_ for _ in ()).throw(fault))
-    monkeypatch.setattr(bss_gan.files, "_RETRIES", (0, 0, 0))
+    monkeypatch.setattr(bss_gan.files, "RETRIES", (0, 0, 0))
     assert find_duplicates(paths) == ({}, {})
 
 
