@@ -42,7 +42,6 @@ class Pair:
     target: Path     # the film without bone
     case: str        # key of the patient: films with the same key never land in two parts of a split
     part: str = ""   # "train", "val" or "test" if the folder is divided already
-    polarity: str = "auto"   # "bright" or "dark" if you know how bone looks in the X-ray
 
 
 class BadFolder(BadInput):
@@ -551,7 +550,7 @@ def open_pair(
     polarity: str = "auto",   # "auto", or "bright" / "dark" if you know how bone looks in the X-rays
 ) -> OpenPair:                # at the size of the X-ray
     "Reads both films of a pair in one scale and the X-ray's polarity, and checks that they fit; raises `BadImage`."
-    film = retry(open_film, pair.source, pair.polarity if polarity == "auto" else polarity, insist=True)
+    film = retry(open_film, pair.source, polarity, insist=True)
     twin = retry(open_film, pair.target, "bright", 0, insist=True)
     xray, soft = (develop(raw, like=film).xray for raw in _one_scale(film.raw, twin.raw))
     soft = resize(soft, xray.shape[:2])
