@@ -369,12 +369,12 @@ def _split(pairs, config):
     return split
 
 
-def _simulated_pairs(folder):
+def _simulated_pairs(folders):
     "Finds the pairs to train on beside the real ones."
     from bss_gan.data import find_pairs
-    pairs = find_pairs(folder).pairs
-    click.echo(f"and on: {len(pairs)} pairs of {folder}")
-    return pairs
+    found = {folder: find_pairs(folder).pairs for folder in folders}
+    for folder, pairs in found.items(): click.echo(f"and on: {len(pairs)} pairs of {folder}")
+    return [pair for pairs in found.values() for pair in pairs]
 
 # %% ../nbs/13_cli.ipynb #34d06dd8
 def _start(name):
@@ -414,7 +414,7 @@ def _begin(data, simulated, out, copy, resume):
     from bss_gan.training import check_copy, fetch_run
     _check_folder(out)
     if copy and resume: fetch_run(copy, out)
-    if copy: check_copy(out, copy, [folder for folder in (data, simulated) if folder])
+    if copy: check_copy(out, copy, [data, *simulated])
 
 
 def _run_training(out, copy, split, config, made, start, resume):
@@ -438,8 +438,8 @@ def _run_training(out, copy, split, config, made, start, resume):
               help="Folder of pairs, for example with source and target in it.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="RUN",
               help="Run folder to write.  [default: runs/PRESET]")
-@click.option("--simulated", type=click.Path(path_type=Path), metavar="DIR",
-              help="More pairs to train on, made by `bss-gan simulate`.")
+@click.option("--simulated", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
+              help="More pairs to train on, made by `bss-gan simulate`. Can be repeated.")
 @click.option("--start", metavar="NAME|RUN", shell_complete=_complete_weights,
               help="Weights to start from: shipped, or of another run.  [default: fresh ones]")
 @click.option("--preset", type=click.Choice(["seed", "residual", "chest", "chest-sim"]),
@@ -465,7 +465,7 @@ def _train(data, simulated, start, out, preset, resume, copy, resize_pairs, pola
     _begin(data, simulated, out, copy, resume)
     config = _config(out, preset, resume, wishes)
     split = _split(_find_pairs(data, resize_pairs, polarity), config)
-    made = _simulated_pairs(simulated) if simulated else ()
+    made = _simulated_pairs(simulated)
     if _run_training(out, copy, split, config, made, start, resume): _say_result(out, split, json_file)
 
 # %% ../nbs/13_cli.ipynb #c11c0012

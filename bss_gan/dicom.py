@@ -59,7 +59,7 @@ def _after_picture():
         return False
     return stop
 
-# %% ../nbs/02_dicom.ipynb #1d6b55cd
+# %% ../nbs/02_dicom.ipynb #23146eec
 _ADVICE = {"a Git LFS pointer": "Get the file itself with 'git lfs pull'", "an HTML page": "Download the file again, after logging in",
            "a ZIP archive": "Unpack it first", "gzip": "Unpack it first"}
 
@@ -146,7 +146,7 @@ def _doubt_modality(modality):
     if modality in _OTHER_MODALITIES: return f"is of the modality {modality}, not a plain radiograph (CR, DX)"
     return "" if modality in ("CR", "DX", "RG", "DR", "XR", "X-RAY", "XRAY") else None
 
-# %% ../nbs/02_dicom.ipynb #2f0a873e
+# %% ../nbs/02_dicom.ipynb #f138ff09
 _DIRECTIONS = {"L": (1, 0), "R": (-1, 0), "F": (0, 1), "H": (0, -1)}
 
 
@@ -176,7 +176,7 @@ def _check_contents(dataset):
         notes += ("has writing burned into the picture, which may name the patient (BurnedInAnnotation)",)
     return doubts[0] if doubts else "", notes
 
-# %% ../nbs/02_dicom.ipynb #e6991f13
+# %% ../nbs/02_dicom.ipynb #ea802c49
 def _value(dataset, name):
     "The value of an element; None if it is absent, empty, or can't be read."
     try: value = dataset.get(name)
@@ -199,7 +199,7 @@ def _number(dataset, name, otherwise):
     numbers = _numbers(dataset, name)
     return otherwise if not numbers or np.isnan(numbers[0]) else numbers[0]
 
-# %% ../nbs/02_dicom.ipynb #c2a75626
+# %% ../nbs/02_dicom.ipynb #01836b6f
 _FILMS = {uid.ComputedRadiographyImageStorage, uid.DigitalXRayImageStorageForPresentation, uid.DigitalXRayImageStorageForProcessing,
           uid.SecondaryCaptureImageStorage, uid.MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
           uid.MultiFrameGrayscaleWordSecondaryCaptureImageStorage}
@@ -271,7 +271,8 @@ def _check_size(dataset):
 
 def _is_packed(dataset):
     "Whether the picture is in fragments, as all compressed ones are."
-    return dataset["PixelData"].is_undefined_length or dataset.file_meta.TransferSyntaxUID in (*pydicom.uid.AllTransferSyntaxes[4:], *_JPEG_XL)
+    syntax = dataset.file_meta.TransferSyntaxUID
+    return dataset["PixelData"].is_undefined_length or (syntax in uid.AllTransferSyntaxes and syntax.is_encapsulated)
 
 
 def _check_stream(dataset):
@@ -316,7 +317,7 @@ def _words(dataset):
     if words.shape != shape: raise ValueError(f"its picture has the shape {words.shape}")
     return words.astype(np.int32) & 0xFFFF
 
-# %% ../nbs/02_dicom.ipynb #e58f5e19
+# %% ../nbs/02_dicom.ipynb #18a8cc30
 def _lowest(dataset):
     "The smallest number that a pixel can hold."
     return -(2 ** (dataset.BitsStored - 1)) if dataset.PixelRepresentation else 0
@@ -345,7 +346,7 @@ def _roughness(numbers, padding):
     steps = np.diff(numbers, axis=1)[picture[:, 1:] & picture[:, :-1]]
     return float(np.mean(steps**2)) / max(1.0, high - low) ** 2 if steps.size else 0.0
 
-# %% ../nbs/02_dicom.ipynb #cdb9c841
+# %% ../nbs/02_dicom.ipynb #78fcf552
 def _readings(words, told):
     "The ways to read the bits of words that make sense, (shift, bits, signed): first what the header says."
     shift, bits, signed = told
@@ -367,7 +368,7 @@ def _smoothest(words, padding, told):
     "The reading of words to believe, and its roughness: what the header says, unless another one is much smoother."
     readings = _readings(words[~padding] if padding.any() else words, told)
     rough = [_roughness(_take_bits(words, *reading), padding) for reading in readings]
-    best = 0 if rough[0] <= 3 * min(rough) + 1e-6 else int(np.argmin(rough))
+    best = 0 if rough[0] <= 2 * min(rough) + 1e-6 else int(np.argmin(rough))
     return readings[best], rough[best]
 
 
@@ -383,7 +384,7 @@ def _read_bits(dataset, words, padding):
         best, rough = _smoothest(words, padding, told)
         if rough > 0.02 and dataset.BitsAllocated == 16 and not _is_packed(dataset):
             swapped = words >> 8 | (words & 255) << 8
-            if (other := _smoothest(swapped, padding, told))[1] < rough / 3: words, best, turned = swapped, other[0], ("has the two bytes of its numbers in the wrong order: swapped",)
+            if (other := _smoothest(swapped, padding, told))[1] < rough / 2: words, best, turned = swapped, other[0], ("has the two bytes of its numbers in the wrong order: swapped",)
         numbers = _take_bits(words, *best)
     dataset.BitsStored, dataset.PixelRepresentation = best[1], int(best[2])
     dataset.HighBit = best[1] - 1
@@ -553,7 +554,7 @@ def _shape_notes(dataset):
         notes += ("is stored mirrored (PatientOrientation)",)
     return notes
 
-# %% ../nbs/02_dicom.ipynb #93d29c7a
+# %% ../nbs/02_dicom.ipynb #4bb44efd
 def decode_dicom(
     path: str | os.PathLike,    # a CR, DX or secondary capture file: 8 to 16 bits of grey, any usual compression
     white: int | None = None,   # the number that means white in a film whose file does not say, for example that of the other film of a pair
@@ -725,7 +726,7 @@ def why_no_picture(
     except Exception:  # what is wrong with it, `open_film` will say
         return ""
 
-# %% ../nbs/02_dicom.ipynb #11627d93
+# %% ../nbs/02_dicom.ipynb #16b45d2e
 def _doubt_pose(film):
     "Notes on a file whose elements don't fit the picture: PatientOrientation, and MONOCHROME1 against MONOCHROME2."
     notes, (row, column) = (), _directions(film.raw.dataset)
@@ -745,7 +746,7 @@ def open_film(
     like: Film | None = None,   # the other film of a pair: its scale and its judgement count for both
 ) -> Film:                      # upright and bone-bright, with its way back
     "Opens a film of any kind; raises `BadImage` with the reason if it cannot be used."
-    white = like and like.raw.white
+    white = like.raw.lowest + int(np.argmax(like.raw.table == like.raw.table[-1])) if like else None
     if not (_starts_as_dicom(_start(path)) or Path(path).suffix.lower() in (".dcm", ".dicom")):
         return develop(decode_image(path, white), polarity, turn, insist, like)
     film = develop(decode_dicom(path, white), polarity, turn, insist, like)

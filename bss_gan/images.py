@@ -38,7 +38,7 @@ class BadInput(ValueError):
 class BadImage(BadInput):
     "An image file cannot be used as a radiograph."
 
-# %% ../nbs/00_images.ipynb #93f89315
+# %% ../nbs/00_images.ipynb #69bf4c5d
 def _wrong_form(image):
     "What is wrong with the type or the shape of an image argument, and what to do; an empty text if nothing is."
     if isinstance(image, (str, os.PathLike)): return f"a file name ({image}). Open the file first: open_film(path).xray"
@@ -65,7 +65,7 @@ def _wrong_range(least, most):
     else: todo = "divide by 255" if most <= 255 else "divide by the number that means white, 4095 for 12 bits"
     return f"values from {least:.6g} to {most:.6g}; {todo}"
 
-# %% ../nbs/00_images.ipynb #78e1d39a
+# %% ../nbs/00_images.ipynb #9685eb87
 def check_image(
     image: np.ndarray,               # (H, W, 1) float32 or float64 in [0, 1]
     what: str = "the film",          # how a message calls it
@@ -84,7 +84,7 @@ def check_image(
         raise BadInput(f"{what} must have the shape {np.shape(like)} of the film it belongs to; got {image.shape}.")
     return image.astype(np.float32, copy=False)
 
-# %% ../nbs/00_images.ipynb #0f27b227
+# %% ../nbs/00_images.ipynb #34e3a8c7
 _STARTS = {  # the first bytes of a file, and what it is
     b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8": "JPEG", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF", b"BM": "BMP", b"GIF8": "GIF",
     b"\0\0\0\x0cjP  ": "JPEG 2000", b"\xff\x4f\xff\x51": "JPEG 2000", b"\0\0\0\x0cJXL ": "JPEG XL", b"\xff\x0a": "JPEG XL",
@@ -117,7 +117,7 @@ def name_content(
     if not data.strip(b"\0"): return "nothing but zeros" if data else ""
     return "text" if is_text else ""
 
-# %% ../nbs/00_images.ipynb #d3e373a5
+# %% ../nbs/00_images.ipynb #5efdc52d
 _ENDINGS = {
     "PNG": {".png"}, "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif", ".jls"}, "TIFF": {".tif", ".tiff"}, "BMP": {".bmp", ".dib"}, "GIF": {".gif"},
     "WebP": {".webp"}, "PGM": {".pgm", ".pnm"}, "PPM": {".ppm", ".pnm"}, "JPEG 2000": {".jp2", ".j2k", ".j2c", ".jpc", ".jpx", ".jpf", ".jph", ".jhc"},
@@ -208,14 +208,14 @@ def _read_pillow(data, path):
     elif pages > 1: raise BadImage(f"{path}: holds {pages} frames or pages. Save each as a file of its own.")
     if image.mode not in _MODES: raise BadImage(f"{path}: {_REFUSED.get(image.mode, f'has colour mode {image.mode}')}. Save it as 8- or 16-bit grey.")
     deep = image.format == "PNG" and data[24] == 16 and data[25] in (2, 4, 6)  # Pillow would reduce them to 8 bits
-    pixels = png_decode(data) if deep else np.asarray(image)
+    pixels = png_decode(data) if deep else np.asarray(image).astype(np.uint16) if image.mode == "I" else np.asarray(image)
     clear = image.info.get("transparency")
     if clear is not None and (pixels.reshape(*pixels.shape[:2], -1) == np.array(clear)).all(axis=-1).any():
         raise BadImage(f"{path}: has transparency. Save it as 8- or 16-bit grey.")
     mark = data.find(b"sBIT", 0, data.find(b"IDAT")) if image.format == "PNG" else -1
     return _Picture(pixels, data[mark + 4] if mark > 0 else 0, image.getexif().get(0x0112, 1), notes=notes)
 
-# %% ../nbs/00_images.ipynb #d3008198
+# %% ../nbs/00_images.ipynb #32a805cb
 def _jpeg_frame(data):
     "The marker of a JPEG's frame, and its bits, height and width; all 0 if there is none."
     at = 2
@@ -244,7 +244,7 @@ def _read_jpeg2000(data, path):
     _check_size(right - left, bottom - top, len(data), path)
     return _Picture(jpeg2k_decode(data), (data[at + 42] & 127) + 1)
 
-# %% ../nbs/00_images.ipynb #5f6fff53
+# %% ../nbs/00_images.ipynb #e5fdf721
 def _jpegxl_size(data):
     "Width and height in the header of a JPEG XL file."
     box = max(data.find(b"jxlc") + 4, data.find(b"jxlp") + 8) if data[:2] != b"\xff\x0a" else 0
@@ -275,7 +275,7 @@ def _read_jsrt(data, path):
     if pixels.max() > 4095: raise BadImage(f"{path}: {explain_content('')}.")
     return _Picture(pixels, 12, notes=("read as an original JSRT film: 2048 x 2048, 12 bits",))
 
-# %% ../nbs/00_images.ipynb #3ee6d0d9
+# %% ../nbs/00_images.ipynb #3dbbafae
 def _tiff_pages(data):
     "The tags of each page of a TIFF file."
     header = data[:16] if 43 in data[2:4] else data[:8]
@@ -300,7 +300,7 @@ def _tiff_film(pages, path):
     if others.any(): raise BadImage(f"{path}: holds {others.sum() + 1} frames or pages. Save each as a file of its own.")
     return film, () if len(pages) == 1 else (f"holds {len(pages)} pages: the full one is read, not its thumbnails",)
 
-# %% ../nbs/00_images.ipynb #c638dc1a
+# %% ../nbs/00_images.ipynb #4fd13def
 _STRIP_READERS = {7: jpeg8_decode, 33003: jpeg2k_decode, 33004: jpeg2k_decode, 33005: jpeg2k_decode, 34712: jpeg2k_decode, 50002: jpegxl_decode, 52546: jpegxl_decode}
 
 
@@ -332,12 +332,16 @@ def _read_tiff(data, path):
     ends = np.add(tags.get(324, tags.get(273, 0)), tags.get(325, tags.get(279, 0)), dtype=np.float64)
     if np.max(ends) > len(data) or not np.min(tags.get(325, tags.get(279, 1))): raise _cut_short(path)
     by_strips = packing in _STRIP_READERS and (packing != 7 or bits == 12)
+    if meaning == 6:  # brightness and two colours, which Pillow turns into RGB, and upright
+        image = Image.open(BytesIO(data), formats=["TIFF"])
+        image.seek(film)
+        return _Picture(np.asarray(image), notes=notes)
     pixels = _tiff_strips(data, tags, width, height) if by_strips else tiff_decode(data, film)
     if pixels.ndim == 3 and tags.get(284, 1) == 2: pixels = np.moveaxis(pixels, 0, -1)
     declared = int(np.max(tags.get(281, tags.get(341, 0))))
     return _Picture(pixels, bits if bits < 16 else declared.bit_length(), tags.get(274, 1), meaning == 0, notes)
 
-# %% ../nbs/00_images.ipynb #13d826b3
+# %% ../nbs/00_images.ipynb #add79cde
 _READERS = {"PNG": _read_pillow, "BMP": _read_pillow, "GIF": _read_pillow, "WebP": _read_pillow, "PGM": _read_pillow, "PPM": _read_pillow,
             "JPEG": _read_jpeg, "JPEG 2000": _read_jpeg2000, "JPEG XL": _read_jpegxl, "TIFF": _read_tiff, "JSRT": _read_jsrt}
 
@@ -394,7 +398,7 @@ def _whole_numbers(pixels, path):
     note = (f"{bits}-bit numbers that fit into 16 bits: the result has 16",) if bits > 16 else ()
     return pixels.astype(np.int32), 8 if bits == 8 else 16, note
 
-# %% ../nbs/00_images.ipynb #3ed26a7b
+# %% ../nbs/00_images.ipynb #78e5e67f
 def _is_above_film(pixels, count, white):
     "Whether only a frame, markers and hot pixels lie above a number; `count` says how often each number is in `pixels` (H, W) uint16."
     film, above = count[:white + 1].sum(), count[white + 1:]
@@ -414,7 +418,7 @@ def _is_above_film(pixels, count, white):
     edges = cv2.dilate(cv2.erode(marks, np.ones((3, 3))), np.ones((9, 9)))
     return np.count_nonzero((pixels > white) & (marks == 0) & (edges == 0)) <= few
 
-# %% ../nbs/00_images.ipynb #26ba6d85
+# %% ../nbs/00_images.ipynb #b6615f58
 def _full_depth(count, depth, bits):
     "The depth of a film that fits into `depth` of `bits` bits but may be darker than its full range; `count` as above."
     numbers = np.flatnonzero(count[:2**depth])
@@ -470,7 +474,7 @@ class RawFilm:
         "A file of the same depth with other numbers (H, W), as PNG."
         return cv2.imencode(".png", numbers.astype(np.uint8 if self.depth == 8 else np.uint16))[1].tobytes()
 
-# %% ../nbs/00_images.ipynb #9068342a
+# %% ../nbs/00_images.ipynb #00ad19cc
 def _find_white(numbers, depth, declared, given):
     "The number that means white, and a note if it was guessed; `declared` are the bits that the file names, 0 if it does not."
     guess, note = guess_white(numbers, depth)
