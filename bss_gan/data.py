@@ -42,7 +42,7 @@ class Pair:
     target: Path     # the film without bone
     case: str        # key of the patient: films with the same key never land in two parts of a split
     part: str = ""   # "train", "val" or "test" if the folder is divided already
-    polarity: str = "auto"   # "bright" or "dark" if you know how bone looks in the X-ray
+    polarity: str = "auto"  # how bone looks in the X-ray: "auto" looks at the film, "bright" or "dark" says it
 
 
 class BadFolder(BadInput):
@@ -548,10 +548,9 @@ class OpenPair(NamedTuple):
 
 def open_pair(
     pair: Pair,
-    polarity: str = "auto",   # "auto", or "bright" / "dark" if you know how bone looks in the X-rays
-) -> OpenPair:                # at the size of the X-ray
+) -> OpenPair:   # at the size of the X-ray
     "Reads both films of a pair in one scale and the X-ray's polarity, and checks that they fit; raises `BadImage`."
-    film = retry(open_film, pair.source, pair.polarity if polarity == "auto" else polarity, insist=True)
+    film = retry(open_film, pair.source, pair.polarity, insist=True)
     twin = retry(open_film, pair.target, "bright", 0, insist=True)
     xray, soft = (develop(raw, like=film).xray for raw in _one_scale(film.raw, twin.raw))
     soft = resize(soft, xray.shape[:2])
@@ -562,10 +561,9 @@ def open_pair(
 def read_pair(
     pair: Pair,
     size: int | tuple | None = None,   # side in pixels or (height, width); None keeps the size of the X-ray
-    polarity: str = "auto",            # as in `open_pair`
 ) -> tuple[np.ndarray, np.ndarray]:    # xray, soft: (H, W, 1) float32 in [0, 1], both bone-bright
     "Reads both films of a pair; the X-ray decides scale, polarity and orientation of both. Raises `BadImage`."
-    xray, soft, _ = open_pair(pair, polarity)
+    xray, soft, _ = open_pair(pair)
     size = size or xray.shape[:2]
     return resize(xray, size), resize(soft, size)
 
@@ -643,7 +641,6 @@ class PairWarning(UserWarning):
 def load_pairs(
     pairs,                             # sequence of Pair
     size: int,                         # side in pixels; each film is resized to size x size
-    polarity: str = "auto",            # as in `read_pair`
     workers: int = 2,                  # films that are decoded at the same time
     progress: bool = False,            # show a progress bar
 ) -> tuple[np.ndarray, np.ndarray]:    # xray, soft: (N, size, size, 1) float32 in [0, 1], in the order of `pairs`
@@ -653,7 +650,7 @@ def load_pairs(
 
     def load(i):
         try:
-            *films, doubts[i] = open_pair(pairs[i], polarity)
+            *films, doubts[i] = open_pair(pairs[i])
             xray[i], soft[i] = (resize(film, size) for film in films)
         except BadInput as error:
             if is_lost(error): raise BadFolder(f"{error} Mount the Drive again.") from error  # the others need not wait
