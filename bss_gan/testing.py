@@ -33,7 +33,7 @@ from PIL import Image, ImageDraw, ImageFont
 from .images import BadImage, BadInput, atomic_path, check_image, resize, show_films
 from .dicom import is_dicom, open_film
 from .files import LOST, ModelConfig, claim_outputs, find_duplicates, find_films, retry, write_json
-from .data import BadFolder, case_key, find_pairs, find_same_patients, open_pair, read_pair
+from .data import BadFolder, case_key, describe_doubts, find_pairs, find_same_patients, open_pair, read_pair
 from .export import find_weights, load_functions, name_weights, shipped_weights
 from .metrics import (METRICS, confidence_interval, fit, insert_nodule, nodule_preservation, nodule_transfer, results_table,
                              score_case, summarise)
