@@ -62,7 +62,7 @@ def _after_picture():
         return False
     return stop
 
-# %% ../nbs/02_dicom.ipynb #fe1377cf
+# %% ../nbs/02_dicom.ipynb #1101dbc5
 _ADVICE = {"a Git LFS pointer": "Get the file itself with 'git lfs pull'",
            "an HTML page": "Download the file again, after logging in",
            "a ZIP archive": "Unpack it first", "gzip": "Unpack it first"}
@@ -87,7 +87,7 @@ def _open(path):
         if tag.group in (0, 2): del dataset[tag]  # commands, and a head in the wrong place
     return dataset
 
-# %% ../nbs/02_dicom.ipynb #904f5f64
+# %% ../nbs/02_dicom.ipynb #4aa066f7
 def _find_syntax(dataset):
     "Makes sure that the file says how it is coded, in the usual order of bytes; a note on what was assumed."
     meta, notes = dataset.file_meta, ()
@@ -173,7 +173,7 @@ def _doubt_modality(modality):
     if modality in _OTHER_MODALITIES: return f"is of the modality {modality}, not a plain radiograph (CR, DX)"
     return "" if modality in ("CR", "DX", "RG", "DR", "XR", "X-RAY", "XRAY") else None
 
-# %% ../nbs/02_dicom.ipynb #019b637b
+# %% ../nbs/02_dicom.ipynb #8a2590c7
 _DIRECTIONS = {"L": (1, 0), "R": (-1, 0), "F": (0, 1), "H": (0, -1)}
 
 
@@ -204,7 +204,7 @@ def _check_contents(dataset):
         notes += ("has writing burned into the picture, which may name the patient (BurnedInAnnotation)",)
     return doubts[0] if doubts else "", notes
 
-# %% ../nbs/02_dicom.ipynb #0f9b391a
+# %% ../nbs/02_dicom.ipynb #a93fb965
 def _value(dataset, name):
     "The value of an element; None if it is absent, empty, or can't be read."
     try: value = dataset.get(name)
@@ -228,7 +228,7 @@ def _number(dataset, name, otherwise):
     numbers = _numbers(dataset, name)
     return otherwise if not numbers or np.isnan(numbers[0]) else numbers[0]
 
-# %% ../nbs/02_dicom.ipynb #1970b378
+# %% ../nbs/02_dicom.ipynb #5fa3880c
 def _missing_picture(dataset):
     "What there is in place of PixelData."
     for name in ("FloatPixelData", "DoubleFloatPixelData"):
@@ -250,7 +250,7 @@ def _no_picture(kind):
     known = name != str(kind) and "Image" not in name and "Secondary Capture" not in name
     return f"an object of the kind {name}" if known else ""
 
-# %% ../nbs/02_dicom.ipynb #81e5f5e5
+# %% ../nbs/02_dicom.ipynb #08a1d890
 _FILMS = {uid.ComputedRadiographyImageStorage, uid.DigitalXRayImageStorageForPresentation,
           uid.DigitalXRayImageStorageForProcessing,
           uid.SecondaryCaptureImageStorage, uid.MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
@@ -311,7 +311,7 @@ def _check_size(dataset):
     again = "Copy it again, or export it again if that does not help"
     return f"holds {len(data):,} bytes of pixels instead of {expected:,}. {again}"
 
-# %% ../nbs/02_dicom.ipynb #44cada9f
+# %% ../nbs/02_dicom.ipynb #91c8dbab
 def _is_packed(dataset):
     "Whether the picture is in fragments, as all compressed ones are."
     syntax = dataset.file_meta.TransferSyntaxUID
@@ -366,7 +366,7 @@ def _words(dataset):
     if words.shape != shape: raise ValueError(f"its picture has the shape {words.shape}")
     return words.astype(np.int32) & 0xFFFF
 
-# %% ../nbs/02_dicom.ipynb #5b795708
+# %% ../nbs/02_dicom.ipynb #47494438
 def _lowest(dataset):
     "The smallest number that a pixel can hold."
     return -(2 ** (dataset.BitsStored - 1)) if dataset.PixelRepresentation else 0
@@ -395,7 +395,7 @@ def _roughness(numbers, padding):
     steps = np.diff(numbers, axis=1)[picture[:, 1:] & picture[:, :-1]]
     return float(np.mean(steps**2)) / max(1.0, high - low) ** 2 if steps.size else 0.0
 
-# %% ../nbs/02_dicom.ipynb #36e7c5b0
+# %% ../nbs/02_dicom.ipynb #0b67df71
 def _readings(words, told):
     "The ways to read the bits of words that make sense, (shift, bits, signed): first what the header says."
     shift, bits, signed = told
@@ -421,7 +421,7 @@ def _smoothest(words, padding, told):
     best = 0 if rough[0] <= 2 * min(rough) + 1e-6 else int(np.argmin(rough))
     return readings[best], rough[best]
 
-# %% ../nbs/02_dicom.ipynb #713bd7ad
+# %% ../nbs/02_dicom.ipynb #66015419
 def _read_bits(dataset, words, padding):
     "The numbers of the pixels, (H, W) int32, as the header says or as the picture shows; notes. Corrects the header."
     told, turned = _told(dataset), ()
@@ -496,7 +496,7 @@ def _suggestions(dataset, values):
         yield f"window ({center:g} / {width:g})", _through_window(values, center, width, function)
     if len(windows[0]) != len(windows[1]) and 0 in map(len, windows): yield "window", None
 
-
+# %% ../nbs/02_dicom.ipynb #c1601be9
 def _fault(grey, counts):
     "Why a way to show a film can't be used, or ''; `counts` says how many pixels have each value."
     if grey is None or not np.isfinite(grey).all(): return "cannot be read"
@@ -618,7 +618,7 @@ def _shape_notes(dataset):
         notes += ("is stored mirrored (PatientOrientation)",)
     return notes
 
-# %% ../nbs/02_dicom.ipynb #d86bacb1
+# %% ../nbs/02_dicom.ipynb #95db16b0
 def decode_dicom(
     path: str | os.PathLike,    # a CR, DX or secondary capture file: 8 to 16 bits of grey, any usual compression
     white: int | None = None,   # the number that means white if the file does not say; that of the other film of a pair
@@ -800,7 +800,7 @@ def why_no_picture(
     except Exception:  # what is wrong with it, `open_film` will say
         return ""
 
-# %% ../nbs/02_dicom.ipynb #c6b85553
+# %% ../nbs/02_dicom.ipynb #07fe27de
 def _doubt_pose(film):
     "Notes on a file whose elements don't fit the picture: PatientOrientation, and MONOCHROME1 against MONOCHROME2."
     notes, (row, column) = (), _directions(film.raw.dataset)
