@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['find_picture', 'make_stamp', 'make_variants', 'count_votes', 'Judgement', 'judge_film', 'Film', 'develop']
 
-# %% ../nbs/01_anatomy.ipynb #be14a213
+# %% ../nbs/01_anatomy.ipynb #27cec1e2
 import os
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +17,7 @@ import numpy as np
 
 from .images import BadImage, BadInput, RawFilm, atomic_path, check_image, to_stored
 
-# %% ../nbs/01_anatomy.ipynb #21a809c9
+# %% ../nbs/01_anatomy.ipynb #1bc88d36
 _SMALL = 256        # pixels along the longer side, for finding the picture
 _SAME = 0.02        # greys this close to the grey of a margin belong to it
 _MOSTLY = 0.92      # share of a row that has to have the margin's grey: markers may lie in it
@@ -33,7 +33,7 @@ def _shrink(grey, padding):
     blank = cv2.resize(np.uint8(padding), size, interpolation=cv2.INTER_NEAREST)
     return small, cv2.dilate(blank, np.ones((3, 3), np.uint8)) > 0
 
-# %% ../nbs/01_anatomy.ipynb #76c85723
+# %% ../nbs/01_anatomy.ipynb #6918904a
 def _margin(lines, blank, last):
     "How many of the first lines have one grey, and which; none if it is nearly the `last` one, as on a ramp."
     if blank[0].all(): return int(np.argmin([*blank.all(1), False])), last
@@ -41,9 +41,9 @@ def _margin(lines, blank, last):
     if abs(grey - last) < 3 * _SAME: return 0, last
     share = ((np.abs(lines - grey) < _SAME) | blank).mean(1)
     count = int(np.argmin([*(share >= _MOSTLY), False]))
-    return count + (0 < count), grey  # the next line is margin and picture mixed
+    return (count + 1, grey) if count else (0, last)  # the next line is margin and picture mixed
 
-# %% ../nbs/01_anatomy.ipynb #a8c199f6
+# %% ../nbs/01_anatomy.ipynb #e02234f9
 def _find_box(small, blank):
     "First and last row, first and last column of the picture (the last ones excluded), without its margins."
     cut, last, changed = [0] * 4, [np.inf] * 4, True  # top, right, bottom, left: the sides that np.rot90 brings to the top
@@ -64,7 +64,7 @@ def _to_slices(box, small, full):
     up, along = full[0] / small[0], full[1] / small[1]
     return slice(round(top * up), round(bottom * up)), slice(round(left * along), round(right * along))
 
-# %% ../nbs/01_anatomy.ipynb #140a8ef2
+# %% ../nbs/01_anatomy.ipynb #b624f520
 def find_picture(
     grey: np.ndarray,                    # (H, W) float in [0, 1], a film as it is displayed
     padding: np.ndarray | None = None,   # (H, W) bool, True for pixels that hold no picture
@@ -73,7 +73,7 @@ def find_picture(
     small, blank = _shrink(grey, padding)
     return _to_slices(_find_box(small, blank), small.shape, grey.shape)
 
-# %% ../nbs/01_anatomy.ipynb #6e1e0a59
+# %% ../nbs/01_anatomy.ipynb #4075055a
 _STAMP = 32  # pixels along each side
 
 
@@ -92,7 +92,7 @@ def make_stamp(
     rank[shown] = ((2 * np.cumsum(count) - count) / count.sum() - 1)[place]
     return rank
 
-# %% ../nbs/01_anatomy.ipynb #8bb87d5e
+# %% ../nbs/01_anatomy.ipynb #4f5b85b7
 def make_variants(
     stamp: np.ndarray,   # (32, 32) float32, from `make_stamp`
 ) -> np.ndarray:         # (8, 32, 32): turned by 0 to 3 quarters against the clock; then the same as negatives
@@ -100,7 +100,7 @@ def make_variants(
     turned = np.stack([np.rot90(stamp, turns) for turns in range(4)])
     return np.concatenate([turned, -turned])
 
-# %% ../nbs/01_anatomy.ipynb #e9860f44
+# %% ../nbs/01_anatomy.ipynb #7e61051c
 _STEPS = 2, 2, 1  # of the three convolutions
 
 
@@ -118,7 +118,7 @@ def _convolve(images, kernel, bias, step):
     rows = windows.transpose(0, 1, 2, 4, 5, 3).reshape(*windows.shape[:3], -1)  # (N, H, W, k * k * C)
     return np.maximum(rows @ kernel.reshape(-1, kernel.shape[-1]) + bias, 0)
 
-# %% ../nbs/01_anatomy.ipynb #5b2fc040
+# %% ../nbs/01_anatomy.ipynb #451d89a4
 def count_votes(
     stamps: np.ndarray,   # (N, 32, 32) float32 in [-1, 1]
     weights=None,         # kernels and biases; None: those of the package
@@ -129,7 +129,7 @@ def count_votes(
     for kernel, offset, step in zip(layers[::2], layers[1::2], _STEPS): values = _convolve(values, kernel, offset, step)
     return (values.reshape(len(values), -1) @ dense + bias)[:, 0]
 
-# %% ../nbs/01_anatomy.ipynb #68421979
+# %% ../nbs/01_anatomy.ipynb #c728cf1b
 @dataclass(frozen=True)
 class Judgement:
     "What the picture says about a film."
@@ -139,7 +139,7 @@ class Judgement:
     bone_dark: bool    # True if bone is darker than lung as displayed
     chest: float       # 0 to 1; at least one half: looks like a frontal chest film
 
-# %% ../nbs/01_anatomy.ipynb #e8ca3fc4
+# %% ../nbs/01_anatomy.ipynb #932f5bec
 def judge_film(
     grey: np.ndarray,                    # (H, W) float32 in [0, 1], as displayed
     padding: np.ndarray | None = None,   # (H, W) bool, True for pixels that hold no picture
@@ -158,7 +158,7 @@ def judge_film(
     chest = 1 / (1 + np.exp(-float(votes.max())))
     return Judgement(*_to_slices(box, small.shape, grey.shape), int(turned), bool(dark), float(chest))
 
-# %% ../nbs/01_anatomy.ipynb #3cf90c3d
+# %% ../nbs/01_anatomy.ipynb #7e836e0c
 @dataclass(frozen=True)
 class Film:
     "A radiograph in the form of the image contract, and the way back into a file like the one it came from."
@@ -197,7 +197,7 @@ class Film:
         with atomic_path(path) as part: part.write_bytes(data)
         return Path(path)
 
-# %% ../nbs/01_anatomy.ipynb #75198a26
+# %% ../nbs/01_anatomy.ipynb #30d6fafa
 _POLARITIES = {"auto": None, "bright": False, "dark": True}
 _TURNED = ("", "lies on its side: turned for the network", "is upside down: turned for the network", "lies on its side: turned for the network")
 
@@ -209,7 +209,7 @@ def _believe(polarity, turn):
     if turn not in (None, 0, 90, 180, 270): raise BadInput(f"turn={turn!r} is none of None, 0, 90, 180 and 270.")
     return None if turn is None else -turn // 90 % 4, _POLARITIES[polarity]
 
-# %% ../nbs/01_anatomy.ipynb #56f9b2ae
+# %% ../nbs/01_anatomy.ipynb #099cc891
 def develop(
     raw: RawFilm,               # what a file holds
     polarity: str = "auto",     # "auto" looks at the anatomy; "bright" or "dark" says how bone is displayed
