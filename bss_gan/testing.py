@@ -56,7 +56,7 @@ def _to_working_size(image, config):
 # %% ../nbs/11_testing.ipynb #913a369b
 LABELS = ("No Shadow Suppression Detected", "Shadow Suppression Detected")  # by bool: score of at least one half
 
-# %% ../nbs/11_testing.ipynb #3afb96d7
+# %% ../nbs/11_testing.ipynb #d771954f
 FAINT = 0.2  # % of the grey range: a bone layer of less than this is no suppression, whatever the discriminator says
 
 
