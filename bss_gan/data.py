@@ -42,6 +42,7 @@ class Pair:
     target: Path     # the film without bone
     case: str        # key of the patient: films with the same key never land in two parts of a split
     part: str = ""   # "train", "val" or "test" if the folder is divided already
+    polarity: str = "auto"  # how bone looks in the X-ray: "auto" looks at the film, "bright" or "dark" says it
 
 
 class BadFolder(BadInput):
@@ -86,8 +87,9 @@ def _relative(path, root):
 
 
 def _subfolders(folder):
-    "Visible folders in `folder` by their name in lower case. Links are followed, but not back to a folder that they are in."
-    inside, here = sorted(path for path in folder.iterdir() if not path.name.startswith(".")), Path(os.path.realpath(folder))
+    "Visible folders in `folder` by their name in lower case. Links are followed, but not back to where they come from."
+    inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    here = Path(os.path.realpath(folder))
     return {path.name.lower(): path for path in inside
             if path.is_dir() and not (path.is_symlink() and Path(os.path.realpath(path)) in (here, *here.parents))}
 
@@ -152,7 +154,7 @@ def _shared_ending(names):
 
 
 def _match_by_pattern(sources, targets):
-    "Pairs of names that agree without what each side starts or ends with, these two patterns, such as ('', '_bse'), and where."
+    "Names that agree without what each side starts or ends with, these two marks, such as ('', '_bse'), and where."
     best = [], ("", ""), "end"
     for turn, where in ((1, "end"), (-1, "start")):  # beginnings are the endings of the reversed names
         ends = [_shared_ending([name[::turn] for name in names]) for names in (sources, targets)]
@@ -179,7 +181,7 @@ def _without(path, mark, where):
 @dataclass(frozen=True)
 class Problem:
     "Something in a pair folder that its owner should know."
-    kind: str             # "unpaired", "copy", "duplicate", "unreadable", "size", "left out", "other set", "name" or "same bytes"
+    kind: str             # "unpaired", "size", "duplicate", "unreadable", "copy", "left out", "other set", "name", ...
     path: Path            # the file or folder
     message: str          # what is wrong and what to do
     paired: bool = False  # True if the film is used all the same
@@ -220,9 +222,10 @@ def _usable(folder):
     copies = [path for path in films if re.search(r"\s?\(\d+\)$", path.stem)]
     left_out = {path: reason for path, reason in left_out.items() if path.name != OUTPUTS}
     ignored = [path for path in left_out if path.name.startswith(".") or path.name.lower() in _SYSTEM]
-    problems = [Problem("copy", path, "looks like a second copy left by Drive. Delete it, or rename it if it is a different film.")
-                for path in copies]
-    problems += [Problem("left out", path, f"{reason.rstrip('.')}.") for path, reason in left_out.items() if path not in ignored]
+    advice = "looks like a second copy left by Drive. Delete it, or rename it if it is a different film."
+    problems = [Problem("copy", path, advice) for path in copies]
+    problems += [Problem("left out", path, f"{why.rstrip('.')}.")
+                 for path, why in left_out.items() if path not in ignored]
     return [path for path in films if path not in copies], problems, ignored
 
 # %% ../nbs/04_data.ipynb #dbe32c43
@@ -251,7 +254,7 @@ def _compare(source, target, resize_pairs):
         hint = "resized" if resize_pairs else "to resize it, add --resize-pairs (in Python: resize_pairs=True)"
         return Problem("size", source, f"is {w} x {h}, its target {tw} x {th}: {hint}.", paired=resize_pairs)
     if filecmp.cmp(source, target, shallow=False):
-        return Problem("same bytes", source, "is the same file as its target: nothing can be learned from it.", paired=True)
+        return Problem("same bytes", source, "is the same as its target: nothing can be learned from it.", paired=True)
 
 # %% ../nbs/04_data.ipynb #0abb7917
 def _sort_by_name(folders):
@@ -264,7 +267,8 @@ def _sort_by_name(folders):
     for name, (sources, targets) in list(films.items()):
         if len(sources) > 1 or len(targets) > 1:
             twins = " and ".join(path.name for path in (sources if len(sources) > 1 else targets))
-            problems += [Problem("duplicate", path, f"{twins} have the same name. Keep one of them.") for path in sources + targets]
+            advice = f"{twins} have the same name. Keep one of them."
+            problems += [Problem("duplicate", path, advice) for path in sources + targets]
             del films[name]
     return films, problems, ignored
 
@@ -272,20 +276,23 @@ def _sort_by_name(folders):
 def _match(folders, resize_pairs, case):
     "Pairs, problems and hidden files of two folders."
     films, problems, ignored = _sort_by_name(folders)
-    alone = [{name: sides[side][0] for name, sides in films.items() if sides[side] and not sides[1 - side]} for side in (0, 1)]
+    alone = [{name: both[side][0] for name, both in films.items() if both[side] and not both[1 - side]}
+             for side in (0, 1)]
     matched, cut, where = _match_by_pattern(*map(list, alone)) if all(alone) else ([], ("", ""), "")
     partners = [(sources[0], targets[0], "") for sources, targets in films.values() if sources and targets]
     partners += [(alone[0].pop(source), alone[1].pop(target), cut[0]) for source, target in matched]
     if matched: problems.append(Problem("name", folders.target, _say_pattern(len(matched), cut, where), paired=True))
     for left, other in zip(alone, (folders.target, folders.source)):
         problems += [Problem("unpaired", path, f"has no partner in {other.name}.") for path in left.values()]
-    pairs = []
+    pairs, key = [], case or partial(case_key, copies=_naming_of_copies(folders))
     for source, target, mark in partners:
         problem = _compare(source, target, resize_pairs)
-        if not problem and not matched and len({unicodedata.normalize("NFC", path.name) for path in (source, target)}) > 1:
+        names = {unicodedata.normalize("NFC", path.name) for path in (source, target)}
+        if not problem and not matched and len(names) > 1:
             problem = Problem("name", source, f"is paired with {target.name}.", paired=True)
         problems += [problem] * bool(problem)
-        if not problem or problem.paired: pairs.append(Pair(source, target, case(_without(source, mark, where)), folders.part))
+        if problem and not problem.paired: continue
+        pairs.append(Pair(source, target, key(source.name if case else _without(source, mark, where)), folders.part))
     return pairs, problems, ignored
 
 # %% ../nbs/04_data.ipynb #2ab6e78b
@@ -307,11 +314,10 @@ def _report(root, resize_pairs, case):
     chosen, others = _where_to_look(root)
     pairs, problems, ignored = [], [], []
     for folders in chosen:
-        key = case or partial(case_key, copies=_naming_of_copies(folders))
-        for found, more in zip((pairs, problems, ignored), _match(folders, resize_pairs, key)):
+        for found, more in zip((pairs, problems, ignored), _match(folders, resize_pairs, case)):
             found += more
     for other in others:
-        problems.append(Problem("other set", other.source, "belongs to another set. To use it instead, give its folder."))
+        problems.append(Problem("other set", other.source, "belongs to another set. To use that one, give its folder."))
     order = ["train", "val", "test", ""]
     pairs.sort(key=lambda pair: (order.index(pair.part), pair.source.as_posix()))
     return PairReport(tuple(pairs), tuple(problems), tuple(ignored), root)
@@ -328,7 +334,8 @@ def find_pairs(
         report = _report(root, resize_pairs, case)
     except OSError as error:
         raise BadFolder(
-            f"{error.filename or folder}: cannot be read ({error.strerror}). Mount the Drive again, or check your rights.") from error
+            f"{error.filename or folder}: cannot be read ({error.strerror}). Mount the Drive again or check your rights"
+        ) from error
     if not report.pairs:
         raise BadFolder(f"{folder}: holds no film with a partner.\n{report}")
     return report
@@ -352,7 +359,7 @@ def check_split(
             parts[pair.case].add(part)
     leaks = [f"{case} ({', '.join(sorted(where))})" for case, where in sorted(parts.items()) if len(where) > 1]
     if leaks:
-        raise Leak(f"{len(leaks)} cases are in more than one part: {'; '.join(leaks)}. Keep all films of a patient together.")
+        raise Leak(f"{len(leaks)} cases are in more than one part: {'; '.join(leaks)}. Keep each patient together.")
     if look:
         _look_for_leaks(split)
 
@@ -364,7 +371,7 @@ def split_by_case(
     seed: int = 0,        # another seed, another split
     fold: int = 0,        # whose turn it is to be tested: 0 the first such share of the cases, 1 the next, and so on
 ) -> Split:               # whole cases, at least one in each part that was asked for
-    "Splits pairs by patient; raises `BadFolder` if there are too few cases and `Leak` if the folder's own parts share one."
+    "Splits pairs by patient; raises `BadFolder` for too few cases and `Leak` if the folder's own parts share one."
     given = {pair.part for pair in pairs} - {""}
     cases = sorted({pair.case for pair in pairs if pair.part in ("", "train")})
     np.random.default_rng(seed).shuffle(cases)
@@ -428,7 +435,7 @@ def _move(image, matrix):
     "The picture read through an affine map; 0 where it ends."
     return cv2.warpAffine(image, matrix, image.shape[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
 
-
+# %% ../nbs/04_data.ipynb #c466e7ca
 @lru_cache
 def _centre(side):
     "Weights that fall to 0 at the border: corner boxes and letters are at the same place on all films of a hospital."
@@ -487,9 +494,10 @@ def _look_for_leaks(split):
     for k, part in enumerate(Split._fields[1:], 1):
         pairs, earlier = split[k], [pair for before in split[:k] for pair in before]
         for match in find_same_patients([pair.source for pair in pairs], [pair.source for pair in earlier]):
-            leaks.append(f"{pairs[match.first].source} ({part}) and {earlier[match.second].source} ({match.similarity:.2f})")
+            film, twin = pairs[match.first].source, earlier[match.second].source
+            leaks.append(f"{film} ({part}) and {twin} ({match.similarity:.2f})")
     if leaks:
-        raise Leak(f"{len(leaks)} times two parts show one patient: {'; '.join(leaks)}. Keep all films of a patient together.")
+        raise Leak(f"{len(leaks)} times two parts show one patient: {'; '.join(leaks)}. Keep each patient together.")
 
 # %% ../nbs/04_data.ipynb #54dd7960
 class Match(NamedTuple):
@@ -505,7 +513,7 @@ def find_same_patients(
     limit: float = 0.75,   # similarity from which on two films count as one patient
     workers: int = 2,      # films that are worked on at the same time
 ) -> list[Match]:          # the most similar first; of each film at most its five nearest
-    "Finds films that show one patient, whatever they are called: resized, toned, inverted, mirrored, cropped, turned. Raises `BadInput`."
+    "Finds films of one patient, whatever they are called and however they were changed; raises `BadInput`."
     with ThreadPoolExecutor(workers) as pool:
         mine = list(pool.map(_sketch, films))
         theirs = mine if others is None else list(pool.map(_sketch, others))
@@ -515,14 +523,15 @@ def find_same_patients(
         def matches(i):
             poses, correlations = _best_poses(mine[i].small, base)
             nearest = [j for j in np.argsort(-np.abs(correlations)) if others is not None or j != i][:5]
-            return [Match(i, int(j), _similarity(mine[i], theirs[j], _poses()[poses[j]], np.sign(correlations[j]))) for j in nearest]
+            signs = np.sign(correlations)
+            return [Match(i, int(j), _similarity(mine[i], theirs[j], _poses()[poses[j]], signs[j])) for j in nearest]
 
         found = [match for some in pool.map(matches, range(len(mine))) for match in some if match.similarity >= limit]
     return _each_once(found, others is None)
 
 # %% ../nbs/04_data.ipynb #59e88d60
 def _one_scale(film, twin):
-    "Two raw films, read through the wider of their tables of greys if their files count alike, each through its own if not."
+    "Two raw films, with the wider of their tables of greys for both if their files count alike."
     forms = [(type(raw), raw.depth, raw.lowest, len(raw.table), raw.table[0] < raw.table[-1]) for raw in (film, twin)]
     bright, twin_bright = (float(np.mean(raw.numbers)) - raw.lowest for raw in (film, twin))
     if forms[0] != forms[1] or not bright / 2 < twin_bright < 2 * bright: return film, twin
@@ -539,10 +548,9 @@ class OpenPair(NamedTuple):
 
 def open_pair(
     pair: Pair,
-    polarity: str = "auto",   # "auto", or "bright" / "dark" if you know how bone looks in the X-rays
-) -> OpenPair:                # at the size of the X-ray
-    "Reads both films of a pair in one scale and polarity, those of the X-ray, and looks whether they fit; raises `BadImage`."
-    film = retry(open_film, pair.source, polarity, insist=True)
+) -> OpenPair:   # at the size of the X-ray
+    "Reads both films of a pair in one scale and the X-ray's polarity, and checks that they fit; raises `BadImage`."
+    film = retry(open_film, pair.source, pair.polarity, insist=True)
     twin = retry(open_film, pair.target, "bright", 0, insist=True)
     xray, soft = (develop(raw, like=film).xray for raw in _one_scale(film.raw, twin.raw))
     soft = resize(soft, xray.shape[:2])
@@ -553,10 +561,9 @@ def open_pair(
 def read_pair(
     pair: Pair,
     size: int | tuple | None = None,   # side in pixels or (height, width); None keeps the size of the X-ray
-    polarity: str = "auto",            # as in `open_pair`
 ) -> tuple[np.ndarray, np.ndarray]:    # xray, soft: (H, W, 1) float32 in [0, 1], both bone-bright
     "Reads both films of a pair; the X-ray decides scale, polarity and orientation of both. Raises `BadImage`."
-    xray, soft, _ = open_pair(pair, polarity)
+    xray, soft, _ = open_pair(pair)
     size = size or xray.shape[:2]
     return resize(xray, size), resize(soft, size)
 
@@ -590,8 +597,9 @@ def compare_films(
     correlation = float(np.corrcoef(*map(np.ravel, films))[0, 1]) if min(map(np.ptp, films)) > 0 else 0.0
     near, far = (_structure(film, 1, 4) for film in (films[0], films[1] if correlation >= 0 else -films[1]))
     (x, y), sharpness = cv2.phaseCorrelate(near, far, np.outer(np.hanning(128), np.hanning(128)).astype(np.float32))
-    bands = [(cv2.GaussianBlur(film, (0, 0), 0.5) - cv2.GaussianBlur(film, (0, 0), 3))[16:-16, 16:-16].std() for film in films]
-    return Likeness(correlation, float(sharpness), math.hypot(x, y) / 128, float(bands[1] / max(bands[0], 1e-6)))
+    fine, twin_fine = (cv2.GaussianBlur(film, (0, 0), 0.5) - cv2.GaussianBlur(film, (0, 0), 3) for film in films)
+    detail = twin_fine[16:-16, 16:-16].std() / max(fine[16:-16, 16:-16].std(), 1e-6)
+    return Likeness(correlation, float(sharpness), math.hypot(x, y) / 128, float(detail))
 
 # %% ../nbs/04_data.ipynb #aff10006
 def pair_doubts(
@@ -633,27 +641,27 @@ class PairWarning(UserWarning):
 def load_pairs(
     pairs,                             # sequence of Pair
     size: int,                         # side in pixels; each film is resized to size x size
-    polarity: str = "auto",            # as in `read_pair`
     workers: int = 2,                  # films that are decoded at the same time
     progress: bool = False,            # show a progress bar
 ) -> tuple[np.ndarray, np.ndarray]:    # xray, soft: (N, size, size, 1) float32 in [0, 1], in the order of `pairs`
-    "Decodes every film once; warns of odd pairs (`PairWarning`); raises `BadFolder` naming films that cannot be read, or a lost Drive."
+    "Decodes every film once; warns of odd pairs (`PairWarning`); raises `BadFolder` for films that cannot be read."
     xray, soft = (np.empty((len(pairs), size, size, 1), np.float32) for _ in range(2))
     doubts = [()] * len(pairs)
 
     def load(i):
         try:
-            *films, doubts[i] = open_pair(pairs[i], polarity)
+            *films, doubts[i] = open_pair(pairs[i])
             xray[i], soft[i] = (resize(film, size) for film in films)
         except BadInput as error:
-            if is_lost(error): raise BadFolder(f"{error} Mount the Drive again.") from error  # no need to wait for the others
+            if is_lost(error): raise BadFolder(f"{error} Mount the Drive again.") from error  # the others need not wait
             return str(error)
 
     with ThreadPoolExecutor(workers) as pool:
         results = pool.map(load, range(len(pairs)))
         errors = [error for error in tqdm(results, "reading films", len(pairs), disable=not progress) if error]
     if errors:
-        raise BadFolder(f"{len(errors)} pairs cannot be read:\n" + "\n".join(errors[:20] + [f"and {len(errors) - 20} more"] * (len(errors) > 20)))
+        more = [f"and {len(errors) - 20} more"] * (len(errors) > 20)
+        raise BadFolder("\n".join([f"{len(errors)} pairs cannot be read:", *errors[:20], *more]))
     for line in describe_doubts(pairs, doubts): warnings.warn(line, PairWarning, stacklevel=2)
     return xray, soft
 
@@ -679,12 +687,14 @@ def augment_pair(
     height, width = (tf.cast(side, tf.float32) for side in tf.unstack(tf.shape(xray)[:2]))
     y = (height - 1) / 2 + (draw[3] - 0.5) * (height - crop + 0.08 * height)
     x = (width - 1) / 2 + (draw[4] - 0.5) * (width - crop + 0.08 * width)
-    planes = _read_window(tf.stack([xray, soft] if known is None else [xray, soft, known]), x, y, zoom, angle, mirror, crop)
+    films = tf.stack([xray, soft] if known is None else [xray, soft, known])
+    planes = _read_window(films, x, y, zoom, angle, mirror, crop)
     gamma, gain, offset = 0.7 * 2 ** draw[5], 0.85 + 0.25 * draw[6], 0.1 * draw[7] - 0.05
     both = tf.exp(gamma * tf.math.log(planes[:2]))  # planes**gamma, at half the cost
     both = gain * both + offset
     for number in range(math.ceil(nodules)):
-        both += _nodule(tf.random.experimental.stateless_fold_in(seed, number), crop, height, nodules / math.ceil(nodules))
+        own = tf.random.experimental.stateless_fold_in(seed, number)
+        both += _nodule(own, crop, height, nodules / math.ceil(nodules))
     both = tf.clip_by_value(both, 0, 1)
     return (both[0], both[1]) if known is None else (both[0], both[1], planes[2])
 
@@ -703,16 +713,17 @@ def _read_window(films, x, y, zoom, angle, mirror, crop):
 
 # %% ../nbs/04_data.ipynb #6a127cc3
 def _nodule(seed, crop, height, share):
-    "(crop, crop, 1) the shadow of an ellipsoid somewhere in this share of the windows of a film of this height, nothing in the others."
+    "(crop, crop, 1) the shadow of an ellipsoid somewhere in this share of the windows, nothing in the others."
     import tensorflow as tf
 
     draw = tf.unstack(tf.random.stateless_uniform([8], seed))
-    y, x = tf.range(crop, dtype=tf.float32)[:, None] - crop * draw[0], tf.range(crop, dtype=tf.float32)[None] - crop * draw[1]
+    line = tf.range(crop, dtype=tf.float32)
+    y, x = line[:, None] - crop * draw[0], line[None] - crop * draw[1]
     cos, sin = tf.cos(np.pi * draw[2]), tf.sin(np.pi * draw[2])
     radius, stretch = height * 0.006 * 7 ** draw[3], 0.7 * 2 ** draw[4]
     away = ((cos * x + sin * y) / (radius * stretch)) ** 2 + ((cos * y - sin * x) / (radius / stretch)) ** 2
     contrast = tf.where(draw[5] < share, 0.02 * 10 ** draw[6], 0.0)
-    return (contrast * tf.maximum(1 - away, 0) ** (0.5 + draw[7]))[..., None]  # to the power of 0.5: what a ball absorbs
+    return (contrast * tf.maximum(1 - away, 0) ** (0.5 + draw[7]))[..., None]  # a ball absorbs to the power of 0.5
 
 # %% ../nbs/04_data.ipynb #64e3b521
 def _window(films, seed, crop, side, augment, nodules):
@@ -723,18 +734,18 @@ def _window(films, seed, crop, side, augment, nodules):
         return augment_pair(*films[:2], seed, crop or side, *films[2:], nodules=nodules)
     return tuple(tf.unstack(tf.image.stateless_random_crop(tf.stack(films), [len(films), crop, crop, 1], seed)))
 
-# %% ../nbs/04_data.ipynb #b8a04664
+
 def _check_stacks(xray, soft):
     "Raises `BadInput` unless both are stacks of films of one shape, by the first film of each."
     if len(xray.shape) != 4 or xray.shape != soft.shape:
-        raise BadInput(f"xray {tuple(xray.shape)} and soft {tuple(soft.shape)} must have the same shape (N, H, W, 1): every film needs its partner.")
+        raise BadInput(f"xray {tuple(xray.shape)} and soft {tuple(soft.shape)} must have the same shape (N, H, W, 1).")
     for films, what in ((xray, "xray[0]"), (soft, "soft[0]")):
         first = np.asarray(films[0])
         check_image(first.astype(np.float32) if first.dtype == np.float16 else first, what)
 
-
+# %% ../nbs/04_data.ipynb #b8a04664
 def make_dataset(
-    xray,                     # (N, H, W, 1) in [0, 1], float32, or float16 to save memory; of a `tf.Variable` no copy is made
+    xray,                     # (N, H, W, 1) in [0, 1], float32, or float16 to save memory; `tf.Variable`s are shared
     soft,                     # (N, H, W, 1) the same, without bone
     batch: int = 4,           # films per batch; the last batch may be smaller, no film is dropped
     seed: int = 0,            # order and augmentation depend on seed and epoch only
@@ -746,18 +757,19 @@ def make_dataset(
     known=None,               # (N, H, W, 1) 1 where a target may be trusted, 0 where it says nothing; None: everywhere
     nodules: float = 0.0,     # shadows of nodules in both films of an augmented window, on average
     share: tuple[int, int] = (0, 1),  # (which, of how many) devices: every batch is dealt out among them like cards
-):                            # tf.data.Dataset of (xray, soft) or (xray, soft, known) batches, each (batch, crop, crop, 1)
-    "Shuffled batches of one epoch; raises `BadInput` if the arrays do not fit each other or the window, or a batch is too small to be shared."
+):                            # tf.data.Dataset of batches (xray, soft[, known]), each (batch, crop, crop, 1)
+    "Shuffled batches of one epoch; raises `BadInput` for arrays, windows and shares that do not fit each other."
     import tensorflow as tf
 
     _check_stacks(xray, soft)
     side = min(xray.shape[1:3])
     if crop is not None and not 0 < crop <= side:
-        raise BadInput(f"crop={crop} does not fit into films of {side} pixels. Choose a smaller window or larger films.")
+        raise BadInput(f"crop={crop} does not fit into films of {side} pixels. Choose a smaller window.")
     which, devices = share
     if batch < devices:
-        raise BadInput(f"a batch of {batch} films cannot be shared by {devices} devices. Choose a larger batch or fewer devices.")
-    arrays = [films if isinstance(films, tf.Variable) else tf.convert_to_tensor(films) for films in (xray, soft, known) if films is not None]
+        raise BadInput(f"a batch of {batch} films cannot be shared by {devices} devices. Choose a larger batch.")
+    given = [films for films in (xray, soft, known) if films is not None]
+    arrays = [films if isinstance(films, tf.Variable) else tf.convert_to_tensor(films) for films in given]
     order = np.random.default_rng([seed, epoch]).permutation(xray.shape[0] * crops)
     mine = order[np.arange(len(order)) % batch % devices == which]
 

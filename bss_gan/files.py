@@ -69,7 +69,7 @@ def mount_drive(
     drive.mount("/content/drive")
     return Path("/content/drive/MyDrive") / folder
 
-# %% ../nbs/03_files.ipynb #a5c6059f
+# %% ../nbs/03_files.ipynb #661f8c9a
 def _key(name):
     "A file name as a Mac or Windows would compare it: Müller.PNG is müller.png, however the ü is spelled."
     return unicodedata.normalize("NFC", name).casefold()
@@ -98,9 +98,7 @@ def _read_outputs(folder):
 # %% ../nbs/03_files.ipynb #c262f33f
 class _Lists(dict):
     "The lists of all folders that a command writes into, each read once."
-
-    def __missing__(self, folder):
-        return self.setdefault(folder, _read_outputs(folder))
+    def __missing__(self, folder): return self.setdefault(folder, _read_outputs(folder))
 
 
 def _place(path):
@@ -138,7 +136,7 @@ def _mode(place):
     try: return os.lstat(place).st_mode
     except (FileNotFoundError, NotADirectoryError): return 0
 
-# %% ../nbs/03_files.ipynb #dba8a78c
+# %% ../nbs/03_files.ipynb #f3cc53dc
 def _shut(folder):
     "Why no file can be written into a folder, which need not exist yet; empty if one can."
     here = next(folder for folder in (folder, *folder.parents) if os.path.lexists(folder))
@@ -149,7 +147,7 @@ def _shut(folder):
         return f"cannot be written: {outputs} is not a file that can be written to"
     return ""
 
-# %% ../nbs/03_files.ipynb #dd2abbe8
+# %% ../nbs/03_files.ipynb #d83ee434
 def _obstacle(path, inputs, lists, by):
     "Why a file must not be written; empty if it may."
     place = _place(path)
@@ -182,7 +180,7 @@ def _identity(place):
     found = os.stat(place)
     return (found.st_dev, found.st_ino) if found.st_ino else os.path.realpath(place)
 
-# %% ../nbs/03_files.ipynb #296eef85
+# %% ../nbs/03_files.ipynb #62fbc009
 def claim_outputs(
     paths,       # files that a command is going to write
     inputs=(),   # files that it reads, none of which may be among them
@@ -194,10 +192,10 @@ def claim_outputs(
     refused = [f"{path}: {why}." for path, why in found.items() if why]
     if not refused: return
     more = [f"... and {len(refused) - 20} more."] if len(refused) > 20 else []
-    advice = "Nothing was written: bss_gan only replaces files of its own. Choose another name or folder for the output."
+    advice = "Nothing was written: bss_gan only replaces files of its own. Choose another name or folder."
     raise BadInput("\n".join([*refused[:20], *more, advice]))
 
-# %% ../nbs/03_files.ipynb #7e883fcf
+# %% ../nbs/03_files.ipynb #7efbdefe
 def _append(folder, lines):
     "Appends lines to the list of a folder that are not there yet."
     path = Path(folder) / OUTPUTS
@@ -245,6 +243,8 @@ def write_text(
     text: str,                # any text
 ):
     "Writes text in UTF-8, as a whole or not at all; what is not Unicode, as in some file names, becomes an escape."
+    def read_again(found): return found[0].encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    text = re.sub("[\udc80-\udcff]+", read_again, text)  # a machine set to another language did not know UTF-8
     with atomic_path(path) as part: part.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
@@ -337,7 +337,7 @@ def _reason(path):
     if ending in _ARCHIVES: return "is an archive; unpack it first"
     return _reason_inside(path, ending)
 
-# %% ../nbs/03_files.ipynb #0438a934
+# %% ../nbs/03_files.ipynb #61355ff5
 def _reason_inside(path, ending):
     "The same for a file whose ending does not say enough."
     try:
@@ -351,7 +351,8 @@ def _reason_inside(path, ending):
     if content.endswith("archive"): return f"is {content}; unpack it first"
     if content[:1].isupper(): return f"is a {content} file; save it as PNG, TIFF or DICOM"
     if why := why_no_picture(path): return why
-    return f"is {content}, not a film" if content else f"is not a film ({ending or 'no ending'})" if start else "is empty"
+    if not start: return "is empty"
+    return f"is {content}, not a film" if content else f"is not a film ({ending or 'no ending'})"
 
 
 def find_films(
@@ -365,7 +366,7 @@ def find_films(
     films = [path for path, reason in reasons.items() if not reason]
     return films, {path: reason for path, reason in reasons.items() if reason}
 
-# %% ../nbs/03_files.ipynb #363cf1d7
+# %% ../nbs/03_files.ipynb #7261ef69
 def count_left_out(
     left_out: dict[Path, str],   # from `find_films`
     names: int = 3,              # how many files a line names
