@@ -37,7 +37,7 @@ from .testing import do_film, hand_out, load_suppressor, result_name, share_name
 
 # %% ../nbs/12_archive.ipynb #aa198120
 def _read_line(line, model):
-    "Path, and (status, size, time, UID) of a file; raises `ValueError` if it is no such line, `BadInput` for another model."
+    "Path, and (status, size, time, UID) of a file; raises `ValueError` for a broken line, `BadInput` for another model."
     record = json.loads(line.decode("utf-8", "surrogateescape"))
     try:
         path, status, made_by = record["path"], _STATUSES[record["status"]], record["model_sha256"]
@@ -56,7 +56,7 @@ _STATUSES = {name: name for name in ("done", "quarantined", "skipped")}  # one t
 
 # %% ../nbs/12_archive.ipynb #f6a491b4
 def _read_manifest(path, model):
-    "What is known of each file, and the number of bytes of whole lines; raises `BadInput` for damage, or another model."
+    "What is known of each file, and the number of bytes of whole lines; raises `BadInput` for damage or another model."
     known, whole = {}, 0
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
@@ -66,7 +66,8 @@ def _read_manifest(path, model):
             except BadInput as error:
                 raise BadInput(f"{path}: line {number} was {error}") from error
             except ValueError as error:
-                raise BadInput(f"{path}: line {number} is damaged ({error}). Remove it; its film is then done again.") from error
+                said = f"{path}: line {number} is damaged ({error}). Remove it; its film is then done again."
+                raise BadInput(said) from error
             known[name] = (*what, whole if what[-1] else None)
             whole += len(line)
     return known, whole
@@ -111,7 +112,7 @@ def _sha256(path, sync=False):
 
 
 def _describe_model(name_or_run, reading=("auto", None, False)):
-    "What a line of the list says about weights, programs and, if something was insisted on, reading; raises `BadWeights`."
+    "What a line says about weights, programs and, if something was insisted on, reading; raises `BadWeights`."
     packages = (fastest_engine(), "numpy", "opencv-python")
     model = {"model": str(name_or_run), "model_sha256": _sha256(f"{find_weights(name_or_run).generator}.weights.h5"),
              "versions": {"bss_gan": __version__} | {name: version(name) for name in packages}}
@@ -119,7 +120,7 @@ def _describe_model(name_or_run, reading=("auto", None, False)):
 
 # %% ../nbs/12_archive.ipynb #1527c1d3
 def _entries(folder):
-    "Names of the sub-folders and films in a folder, and name -> reason of all that is skipped; raises `BadInput` or `OSError`."
+    "Names of sub-folders and films in a folder, and name -> reason of all else; raises `BadInput` or `OSError`."
     films, others = find_films(folder)
     links = {path.name: "is a link, which is not followed" for path in (*films, *others) if path.is_symlink()}
     folders = [path.name for path in others if path.name[0] != "." and path.name not in links and path.is_dir()]
@@ -140,7 +141,7 @@ def _late(folders, films, done):
 
 # %% ../nbs/12_archive.ipynb #5987cf0a
 def _walk(root, known):
-    "Every entry of a tree: yields its path below the root, its status, which is empty for films to be done, and the reason."
+    "Every entry of a tree: yields its path below the root, its status, empty for films to be done, and the reason."
     waiting = [""]
     while waiting:
         inside = waiting.pop()
@@ -150,13 +151,15 @@ def _walk(root, known):
             error = error if isinstance(error, OSError) else error.__cause__
             said = f"{error.filename}: cannot be listed ({error.strerror})."
             if not inside or error.errno in LOST:
-                raise BadInput(f"{said} Check the name, mount the drive again, and run this again: what is done stays.") from error
+                advice = "Check the name, mount the drive again, and run this again: what is done stays."
+                raise BadInput(f"{said} {advice}") from error
             yield inside.rstrip("/"), "quarantined", f"{said} Check your rights."
             continue
         late = _late(folders, films, lambda film: known.get(inside + film, "?")[0] == "done")
         yield from ((inside + name, "skipped", reason) for name, reason in sorted(skipped.items()))
         for name, winner in late.items():
-            yield inside + name, "quarantined", f"{inside}{name}: would be written to the place of {winner}. Rename one of them."
+            said = f"{inside}{name}: would be written to the place of {winner}. Rename one of them."
+            yield inside + name, "quarantined", said
         yield from ((inside + film, "", "") for film in films if film not in late)
         waiting += [f"{inside}{name}/" for name in reversed(folders) if name not in late]
 
@@ -172,8 +175,8 @@ def _identity(root, path):
 
 def _line(path, size=None, mtime_ns=None, **what):
     "A line of the list."
-    empty = {"uid": None, "sha256_in": None, "sha256_out": None, "score": None, "removed": None, "notes": (), "seconds": 0.0}
-    return {"path": path, "size": size, "mtime_ns": mtime_ns} | empty | what
+    empty = dict.fromkeys(("uid", "sha256_in", "sha256_out", "score", "removed"))
+    return {"path": path, "size": size, "mtime_ns": mtime_ns} | empty | {"notes": (), "seconds": 0.0} | what
 
 # %% ../nbs/12_archive.ipynb #40ed06b0
 _suppressor = lru_cache(maxsize=1)(load_suppressor)  # once in a process
@@ -207,7 +210,7 @@ def _compare(root, out, path, earlier):
 
 
 def _plan(root, out, manifest, twins):
-    "Paths of the films to be done, and how many files have which status; lists what needs no looking into; raises `OSError`."
+    "Paths of the films to be done, and how many files have which status; lists what is clear already; raises `OSError`."
     todo, counts = [], dict(files=0, done=0, quarantined=0, skipped=0, waiting=0, changed=0)
     for path, status, reason in _walk(root, manifest.known):
         *earlier, uid, place = manifest.known.pop(path, ("new", None, None, None, None))
@@ -243,10 +246,11 @@ def _meet(line, first, copies):
 
 
 def _stands(lines, done):
-    "Whether copies of a film that is done, or without such a film clashes, are still what these lines of earlier runs say."
+    "Whether copies of a film that is done, or clashes without one, are still what these lines of earlier runs say."
     statuses, kinds = {line["status"] for line in lines}, {line["sha256_in"] for line in lines}
     if not done: return statuses == {"quarantined"} and len(kinds) > 1
-    return statuses == {"skipped"} and kinds == {done["sha256_in"]} and done["path"] < min(line["path"] for line in lines)
+    first = done["path"] < min(line["path"] for line in lines)
+    return statuses == {"skipped"} and kinds == {done["sha256_in"]} and first
 
 # %% ../nbs/12_archive.ipynb #1030ffea
 class _Twins:
@@ -261,7 +265,7 @@ class _Twins:
         else: self.copies.setdefault(uid, []).append(place)
 
     def solved(self):
-        "Yields the lines of copies and clashes that are none any more, since the other film has gone; raises `OSError`."
+        "Yields lines of copies and clashes that are none any more, since the other film has gone; raises `OSError`."
         for uid, places in [*self.copies.items()]:
             lines = [self.manifest.line_at(place) for place in places]
             done = self.manifest.line_at(self.first[uid]) if uid in self.first else None
@@ -292,7 +296,8 @@ def _sweep(out):
     for folder, folders, names in os.walk(out):
         links = [name for name in folders if Path(folder, name).is_symlink()]
         if links:
-            raise BadInput(f"{Path(folder, links[0])}: is a link, through which results would leave the output folder. Remove it.")
+            why = "is a link, through which results would leave the output folder. Remove it"
+            raise BadInput(f"{Path(folder, links[0])}: {why}.")
         for name in names:
             if re.match(r"\.[0-9a-f]{8}\.part\.", name): Path(folder, name).unlink(missing_ok=True)
 
@@ -362,7 +367,7 @@ _ENDLESS = "was not done after {:g} s, and was given up"
 # %% ../nbs/12_archive.ipynb #3313f109
 @contextmanager
 def _local_worker(weights, reading, timeout, place, places):
-    "A function that does films in a process of its own, which is replaced if it dies, or is killed after the time limit."
+    "A function that does films in a process of its own, which is replaced if it dies or takes too long."
     pool, process = _new_process(weights, place, places)
 
     def work(film):
@@ -396,7 +401,7 @@ class _Actor:
 
 
 def _import_ray():
-    "Ray, silent towards its makers, connected to a cluster or to one of its own; raises `BadInput` if it is not installed."
+    "Ray, silent towards its makers, connected to a cluster or its own; raises `BadInput` if it is not installed."
     if not importlib.util.find_spec("ray"):
         raise BadInput("the engine ray needs a package that is not installed. Run: pip install 'bss-gan[ray]'")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -407,7 +412,7 @@ def _import_ray():
 # %% ../nbs/12_archive.ipynb #6d76687d
 @contextmanager
 def _ray_worker(node, weights, reading, timeout, place, places):
-    "A function that does films in an actor on a node of a cluster; Ray replaces it if it dies, and we after the time limit."
+    "A function that does films in an actor on a node; Ray replaces it if it dies, and we after the time limit."
     ray = _import_ray()
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
     where = NodeAffinitySchedulingStrategy(node, soft=True)
@@ -538,7 +543,7 @@ def _do_missing(root, out, manifest, makers, progress):
 # %% ../nbs/12_archive.ipynb #164b985e
 def archive(
     source: str | os.PathLike,    # folder with films and folders of any depth; never written to
-    out: str | os.PathLike,       # folder for the results in the same sub-folders, and for manifest.jsonl; continued if it is there
+    out: str | os.PathLike,       # folder for the results, in the same sub-folders, and manifest.jsonl; may be continued
     weights: str | os.PathLike = "chest-v1",  # as in `load_suppressor`
     engine: str = "local",        # "local": processes on this machine; "ray": actors on a cluster
     workers: int | None = None,   # processes; None: one for each core (on a graphics processor: one)
@@ -547,7 +552,7 @@ def archive(
     polarity: str = "auto",       # as in `open_film`
     turn: int | None = None,      # as in `open_film`
     insist: bool = False,         # as in `open_film`; whatever is insisted on, films in quarantine are tried again
-) -> dict:  # files, of these done, quarantined, skipped, waiting; changed since an earlier run; looked at now, in how many seconds
+) -> dict:                        # files; done, quarantined, skipped, waiting; changed since; looked at now, in seconds
     "Suppresses bone in a tree of films, going on where an earlier run was ended; raises `BadInput` for what stops all."
     root, out = Path(os.path.realpath(source)), Path(os.path.realpath(out))
     if engine not in _ENGINES: raise BadInput(f"engine={engine!r} is none of {', '.join(_ENGINES)}.")
@@ -560,4 +565,5 @@ def archive(
             makers = lambda films: _ENGINES[engine](workers, films, weights, reading, timeout)
             return _do_missing(root, out, manifest, makers, progress)
     except OSError as error:
-        raise BadInput(f"{error.filename or out}: {error.strerror}. Mend that and run this again: what is done stays.") from error
+        said = f"{error.filename or out}: {error.strerror}. Mend that and run this again: what is done stays."
+        raise BadInput(said) from error

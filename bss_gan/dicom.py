@@ -22,10 +22,12 @@ import numpy as np
 import pydicom
 from imagecodecs import jpeg2k_decode, jpeg8_decode, jpegls_decode, jpegxl_decode, packbits_decode
 from pydicom import uid
+from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import get_frame
 from pydicom.filereader import read_partial
+from pydicom.multival import MultiValue
 
 from . import __version__
 from .anatomy import Film, develop
@@ -45,7 +47,8 @@ def _is_bomb(data):
     if str(uid.DeflatedExplicitVRLittleEndian).encode() not in data[:2000]: return False
     if start < 0: return True  # nobody says where the deflated part begins
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    inflater.decompress(data[start + 12 + int.from_bytes(data[start + 8:start + 12], "little"):], 2 * MAX_PIXELS + 10_000_000)
+    start += 12 + int.from_bytes(data[start + 8:start + 12], "little")
+    inflater.decompress(data[start:], 2 * MAX_PIXELS + 10_000_000)
     return bool(inflater.unconsumed_tail)
 
 
@@ -59,8 +62,9 @@ def _after_picture():
         return False
     return stop
 
-# %% ../nbs/02_dicom.ipynb #23146eec
-_ADVICE = {"a Git LFS pointer": "Get the file itself with 'git lfs pull'", "an HTML page": "Download the file again, after logging in",
+# %% ../nbs/02_dicom.ipynb #fe1377cf
+_ADVICE = {"a Git LFS pointer": "Get the file itself with 'git lfs pull'",
+           "an HTML page": "Download the file again, after logging in",
            "a ZIP archive": "Unpack it first", "gzip": "Unpack it first"}
 
 
@@ -70,17 +74,20 @@ def _open(path):
     if not _starts_as_dicom(data[:4096]):
         kind = name_content(data)
         name = f"a {kind} image" if kind.isupper() or kind == "WebP" else kind
-        advice = _ADVICE.get(kind, "Give the file the right ending" if kind else "Check where it came from; its start may be lost")
-        raise BadImage(f"{path}: is {name}, not DICOM. {advice}." if name else f"{path}: is not a DICOM file. {advice}.")
+        lost = "Check where it came from; its start may be lost"
+        advice = _ADVICE.get(kind, "Give the file the right ending" if kind else lost)
+        what = f"is {name}, not DICOM" if name else "is not a DICOM file"
+        raise BadImage(f"{path}: {what}. {advice}.")
     if _is_bomb(data):
         raise BadImage(f"{path}: is deflated, and larger than any film when it is inflated. Export it uncompressed.")
     dataset = read_partial(BytesIO(bytes(128) * (data[:4] == b"DICM") + data), _after_picture(), force=True)
     if dataset.file_meta.get("MediaStorageSOPClassUID") == uid.MediaStorageDirectoryStorage:
         raise BadImage(f"{path}: is the table of contents of a disc (DICOMDIR), not a film. Use the films next to it.")
-    for tag in [tag for tag in dataset.keys() if tag.group in (0, 2)]: del dataset[tag]  # commands, and a head in the wrong place
+    for tag in list(dataset.keys()):
+        if tag.group in (0, 2): del dataset[tag]  # commands, and a head in the wrong place
     return dataset
 
-
+# %% ../nbs/02_dicom.ipynb #904f5f64
 def _find_syntax(dataset):
     "Makes sure that the file says how it is coded, in the usual order of bytes; a note on what was assumed."
     meta, notes = dataset.file_meta, ()
@@ -91,8 +98,9 @@ def _find_syntax(dataset):
                                   uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian)
         notes = (f"does not say how it is coded: read as {meta.TransferSyntaxUID.name}",)
     if meta.TransferSyntaxUID == uid.ExplicitVRBigEndian:
-        for element in dataset.iterall():  # this also decodes every element; what isn't decoded would be written as it is
-            if element.VR == "OW" and element.value: element.value = np.frombuffer(element.value, ">u2").astype("<u2").tobytes()
+        for element in dataset.iterall():  # decodes every element; what isn't decoded would be written as it is
+            if element.VR == "OW" and element.value:
+                element.value = np.frombuffer(element.value, ">u2").astype("<u2").tobytes()
         meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
         dataset.set_original_encoding(False, True, dataset.original_character_set)
     return notes
@@ -100,17 +108,24 @@ def _find_syntax(dataset):
 # %% ../nbs/02_dicom.ipynb #24cc1e39
 def _plain(text):
     "Text in capitals, without accents."
-    return "".join(letter for letter in unicodedata.normalize("NFKD", str(text).upper()) if not unicodedata.combining(letter))
+    letters = unicodedata.normalize("NFKD", str(text).upper())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
-_CHEST = [_plain(word) for word in """CHEST THORA TORAX TORAC TORAKS LUNG PULM POLMON POUMON BRUST POITRINE PETTO PECHO PEITO
+_CHEST = [_plain(word) for word in """CHEST THORA TORAX TORAC TORAKS LUNG PULM POLMON POUMON BRUST POITRINE PETTO
+    PECHO PEITO
     KLATK HRUDNI BORSTKAS MELLKAS GÖĞÜS AKCİĞER CXR RIB ΘΏΡΑ ГРУД ЛЕГК 胸 肺 흉부 ทรวงอก صدر""".split()]
-_OTHER_PARTS = """HAND FOOT FEET FINGER TOE WRIST ELBOW ARM FOREARM HUMERUS SHOULDER SCAPULA CLAVICLE KNEE PATELLA LEG ANKLE FEMUR TIBIA
-    HIP PELVIS ABDOM SPINE CSPINE TSPINE LSPINE SKULL HEAD NECK BREAST MAMMA JAW MANDIBLE TEETH TOOTH SINUS EXTREMITY KIDNEY BLADDER COLON
-    SCHULTER KNIE FUSS BECKEN SCHADEL WIRBEL KOPF HALS RODILLA MANO PIE CRANEO COLUMNA MAIN PIED GENOU BASSIN CRANE RACHIS BACINO ADDOME
+_OTHER_PARTS = """HAND FOOT FEET FINGER TOE WRIST ELBOW ARM FOREARM HUMERUS SHOULDER SCAPULA CLAVICLE KNEE PATELLA
+    LEG ANKLE FEMUR TIBIA
+    HIP PELVIS ABDOM SPINE CSPINE TSPINE LSPINE SKULL HEAD NECK BREAST MAMMA JAW MANDIBLE TEETH TOOTH SINUS
+    EXTREMITY KIDNEY BLADDER COLON
+    SCHULTER KNIE FUSS BECKEN SCHADEL WIRBEL KOPF HALS RODILLA MANO PIE CRANEO COLUMNA MAIN PIED GENOU BASSIN
+    CRANE RACHIS BACINO ADDOME
     COLONNA GINOCCHIO SPALLA""".split()
-_OTHER_MODALITIES = set("CT MR US MG NM PT XA RF IO PX ES OP OPT OCT ECG SM GM BMD IVUS OPV BI TG DG MS MA SEG RTIMAGE RTDOSE".split())
-_FRONTAL = """PA AP FRONT POSTEROANT ANTEROPOST POSTERO ANTERO SUPINE ERECT UPRIGHT STANDING SITTING PORTABLE BEDSIDE LORDOTIC FACE FRENTE
+_OTHER_MODALITIES = set("""CT MR US MG NM PT XA RF IO PX ES OP OPT OCT ECG SM GM BMD IVUS OPV BI TG DG MS MA SEG
+    RTIMAGE RTDOSE""".split())
+_FRONTAL = """PA AP FRONT POSTEROANT ANTEROPOST POSTERO ANTERO SUPINE ERECT UPRIGHT STANDING SITTING PORTABLE
+    BEDSIDE LORDOTIC FACE FRENTE
     STEHEND LIEGEND DORSOVENT VENTRODORS""".split()
 _SIDE = "LL RL LLD RLD LLO RLO LAO RAO LPO RPO LATER OBLI DECUB SEIT PROFIL PERFIL XTABLE CROSS SIDE SWIMM".split()
 _WHOLE_WORDS = {"ARM", "LEG", "HIP", "TOE", "JAW", "PIE", "LL", "RL", "COLON", "FACE", "SIDE", "MAIN"}
@@ -118,12 +133,23 @@ _WHOLE_WORDS = {"ARM", "LEG", "HIP", "TOE", "JAW", "PIE", "LL", "RL", "COLON", "
 
 def _says(text, words):
     "Whether one of the words of a text begins with one of those given, or is one that counts only as a whole."
-    return any(token == word or (word not in _WHOLE_WORDS and token.startswith(word)) for token in re.findall(r"\w+", text) for word in words)
+    return any(token == word or (word not in _WHOLE_WORDS and token.startswith(word))
+               for token in re.findall(r"\w+", text) for word in words)
 
 # %% ../nbs/02_dicom.ipynb #3e10f5dd
+def _text(dataset, name):
+    "The words of an element in capitals, or ''; in its character set, although the standard allows only ASCII in many."
+    text = str(_value(dataset, name) or "")
+    sets = dataset.get("SpecificCharacterSet") or "utf-8"
+    try: decoded = decode_bytes(text.encode("latin-1"), convert_encodings(sets), set())
+    except Exception: decoded = text  # it was decoded already
+    return _plain(text if "\N{REPLACEMENT CHARACTER}" in decoded else decoded).strip()
+
+
 def _code_meaning(dataset, name):
-    "The words of the first item of a sequence of codes, or ''."
-    return str(dataset[name][0].get("CodeMeaning") or "") if dataset.get(name) else ""
+    "The words of the first item of a sequence of codes in capitals, or ''."
+    sequence = _value(dataset, name)
+    return _text(sequence[0], "CodeMeaning") if sequence else ""
 
 
 def _doubt_part(part):
@@ -137,7 +163,8 @@ def _doubt_view(view):
     "Why the name of a view isn't that of a frontal one, '' if it is, None if nobody knows."
     text = re.sub(r"\b([AP])\W+([AP])\b", r"\1\2", view.replace("_", " "))  # P-A, A/P
     front = _says(text, _FRONTAL) or any(word.endswith(("PA", "AP")) for word in text.split())
-    side = _says(text, _SIDE) or any("LATERAL" in word or word.endswith("LAT") for word in text.replace("BILATERAL", "").split())
+    words = text.replace("BILATERAL", "").split()
+    side = _says(text, _SIDE) or any("LATERAL" in word or word.endswith("LAT") for word in words)
     return None if front == side else f"is not a frontal view ({view})" if side else ""
 
 
@@ -146,7 +173,7 @@ def _doubt_modality(modality):
     if modality in _OTHER_MODALITIES: return f"is of the modality {modality}, not a plain radiograph (CR, DX)"
     return "" if modality in ("CR", "DX", "RG", "DR", "XR", "X-RAY", "XRAY") else None
 
-# %% ../nbs/02_dicom.ipynb #f138ff09
+# %% ../nbs/02_dicom.ipynb #019b637b
 _DIRECTIONS = {"L": (1, 0), "R": (-1, 0), "F": (0, 1), "H": (0, -1)}
 
 
@@ -157,26 +184,27 @@ def _directions(dataset):
 
 def _check_contents(dataset):
     "Why the file says that this isn't a frontal chest film, or '', and notes on what it leaves open."
-    words = {
-        "modality": _plain(_value(dataset, "Modality") or "").strip().replace("OT", ""),
-        "body part": _plain(_value(dataset, "BodyPartExamined") or _code_meaning(dataset, "AnatomicRegionSequence")).strip(),
-        "view": _plain(_value(dataset, "ViewPosition") or _code_meaning(dataset, "ViewCodeSequence")).strip(),
-    }
-    found = {"modality": _doubt_modality(words["modality"]), "body part": _doubt_part(words["body part"]), "view": _doubt_view(words["view"])}
+    words = {"modality": _text(dataset, "Modality").replace("OT", ""),
+             "body part": _text(dataset, "BodyPartExamined") or _code_meaning(dataset, "AnatomicRegionSequence"),
+             "view": _text(dataset, "ViewPosition") or _code_meaning(dataset, "ViewCodeSequence")}
+    judges = {"modality": _doubt_modality, "body part": _doubt_part, "view": _doubt_view}
+    found = {name: judge(words[name]) for name, judge in judges.items()}
     doubts = [why for why in found.values() if why]
     if _directions(dataset)[0] in ("A", "P"): doubts.append("is a lateral view (its rows run from front to back)")
-    if (words["view"] and _value(dataset, "ViewPosition")) and (why := _doubt_view(_plain(_code_meaning(dataset, "ViewCodeSequence")))): doubts.append(why)
-    if "PROCESSING" in _plain(_value(dataset, "PresentationIntentType") or "") or dataset.SOPClassUID == uid.DigitalXRayImageStorageForProcessing:
+    if _text(dataset, "ViewPosition"): doubts += filter(None, [_doubt_view(_code_meaning(dataset, "ViewCodeSequence"))])
+    raw = dataset.get("SOPClassUID") == uid.DigitalXRayImageStorageForProcessing
+    if raw or "PROCESSING" in _text(dataset, "PresentationIntentType"):
         doubts.append("holds raw detector values (FOR PROCESSING), not a picture for the eye")
     unsaid = [name for name, why in found.items() if why is None and not words[name]]
     unknown = [f"{name} ({words[name]})" for name, why in found.items() if why is None and words[name]]
     notes = ((f"the file does not say its {' or '.join(unsaid)}: taken as a frontal chest film",) if unsaid else ()) + (
-        (f"the words for its {' and '.join(unknown)} are not known here: taken as a frontal chest film",) if unknown else ())
-    if _plain(_value(dataset, "BurnedInAnnotation") or "") == "YES":
+        (f"the words for its {' and '.join(unknown)} are not known here: taken as a frontal chest film",)
+        if unknown else ())
+    if _text(dataset, "BurnedInAnnotation") == "YES":
         notes += ("has writing burned into the picture, which may name the patient (BurnedInAnnotation)",)
     return doubts[0] if doubts else "", notes
 
-# %% ../nbs/02_dicom.ipynb #ea802c49
+# %% ../nbs/02_dicom.ipynb #0f9b391a
 def _value(dataset, name):
     "The value of an element; None if it is absent, empty, or can't be read."
     try: value = dataset.get(name)
@@ -187,7 +215,8 @@ def _value(dataset, name):
 def _numbers(dataset, name):
     "The numbers of an element, one for each of its values; NaN for a value that isn't a number."
     value, numbers = _value(dataset, name), []
-    for word in value if isinstance(value, (list, tuple, pydicom.multival.MultiValue)) else () if value is None else (value,):
+    if value is None: return []
+    for word in value if isinstance(value, (list, tuple, MultiValue)) else (value,):
         try: number = float(str(word).strip().replace(",", "."))
         except ValueError: number = np.nan
         numbers.append(number if np.isfinite(number) else np.nan)
@@ -199,29 +228,45 @@ def _number(dataset, name, otherwise):
     numbers = _numbers(dataset, name)
     return otherwise if not numbers or np.isnan(numbers[0]) else numbers[0]
 
-# %% ../nbs/02_dicom.ipynb #01836b6f
-_FILMS = {uid.ComputedRadiographyImageStorage, uid.DigitalXRayImageStorageForPresentation, uid.DigitalXRayImageStorageForProcessing,
-          uid.SecondaryCaptureImageStorage, uid.MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
-          uid.MultiFrameGrayscaleWordSecondaryCaptureImageStorage}
-_NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "Rows", "Columns", "PhotometricInterpretation", "BitsAllocated", "BitsStored")
+# %% ../nbs/02_dicom.ipynb #1970b378
+def _missing_picture(dataset):
+    "What there is in place of PixelData."
+    for name in ("FloatPixelData", "DoubleFloatPixelData"):
+        if name in dataset:
+            return f"stores the picture as floating-point numbers ({name}). Export it as whole numbers of 8 to 16 bits"
+    if "PixelDataProviderURL" in dataset:
+        return "holds only the address of its picture (JPIP). Export the film with its picture"
+    return "holds no picture (PixelData): it was exported without one, or cut short. Export it again from where it came"
 
 
 def _no_picture(kind):
     "What an object is that holds no picture, from the UID of its kind; '' for a picture."
     name = uid.UID(str(kind)).name
-    for part, words in (("Presentation State", "display settings for other images (a presentation state)"), (" SR", "a written report (SR)"),
-                        ("Key Object", "a list of selected images (key objects)"), ("Encapsulated", "a document"), ("Structured Display", "a layout")):
+    kinds = {"Presentation State": "display settings for other images (a presentation state)",
+             " SR": "a written report (SR)", "Key Object": "a list of selected images (key objects)",
+             "Encapsulated": "a document", "Structured Display": "a layout"}
+    for part, words in kinds.items():
         if part in name: return words
     known = name != str(kind) and "Image" not in name and "Secondary Capture" not in name
     return f"an object of the kind {name}" if known else ""
+
+# %% ../nbs/02_dicom.ipynb #81e5f5e5
+_FILMS = {uid.ComputedRadiographyImageStorage, uid.DigitalXRayImageStorageForPresentation,
+          uid.DigitalXRayImageStorageForProcessing,
+          uid.SecondaryCaptureImageStorage, uid.MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+          uid.MultiFrameGrayscaleWordSecondaryCaptureImageStorage}
+_NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "Rows", "Columns", "PhotometricInterpretation",
+           "BitsAllocated", "BitsStored")
 
 
 def _check_object(dataset):
     "Why this data set doesn't hold a grey film in one frame, or ''."
     kind = dataset.get("SOPClassUID") or uid.ComputedRadiographyImageStorage
     if words := _no_picture(kind): return f"is {words}, not a picture"
-    if kind not in _FILMS: return f"is of the kind {uid.UID(kind).name}. Only CR, DX and secondary capture films are read"
-    if (frames := _number(dataset, "NumberOfFrames", 1)) > 1: return f"holds {frames:.0f} frames. Export each frame as a separate film"
+    if kind not in _FILMS:
+        return f"is of the kind {uid.UID(kind).name}. Only CR, DX and secondary capture films are read"
+    if (frames := _number(dataset, "NumberOfFrames", 1)) > 1:
+        return f"holds {frames:.0f} frames. Export each frame as a separate film"
     if "PixelData" not in dataset: return _missing_picture(dataset)
     missing = [name for name in _NEEDED if _value(dataset, name) is None]
     if missing: return f"does not say its {', '.join(missing)}. Export it again from where it came"
@@ -229,15 +274,8 @@ def _check_object(dataset):
     if photometric not in ("MONOCHROME1", "MONOCHROME2") or _number(dataset, "SamplesPerPixel", 1) != 1:
         return f"is in colour ({dataset.PhotometricInterpretation}). Export it as grey (MONOCHROME2)"
     dataset.PhotometricInterpretation = photometric
-    return "RescaleSlope is 0, which makes every pixel the same. There is nothing to see on it" if 0 in _numbers(dataset, "RescaleSlope")[:1] else ""
-
-
-def _missing_picture(dataset):
-    "What there is in place of PixelData."
-    for name in ("FloatPixelData", "DoubleFloatPixelData"):
-        if name in dataset: return f"stores its picture as floating-point numbers ({name}). Export it with whole numbers of 8 to 16 bits"
-    if "PixelDataProviderURL" in dataset: return "holds only the address of its picture (JPIP). Export the film with its picture"
-    return "holds no picture (PixelData): it was exported without one, or cut short. Export it again from where it came"
+    blank = 0 in _numbers(dataset, "RescaleSlope")[:1]
+    return "RescaleSlope is 0, which makes every pixel the same. There is nothing to see on it" if blank else ""
 
 # %% ../nbs/02_dicom.ipynb #23a5d4a2
 _SIZE_MARKERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # of JPEG (ITU-T T.81, B.2.2) and JPEG-LS (T.87)
@@ -257,18 +295,23 @@ def _coded_size(frame):
 
 def _check_size(dataset):
     "Why the picture doesn't have the size that its data set promises, or ''; nothing is decoded for that."
-    rows, columns, allocated, bits = (int(_number(dataset, name, 0)) for name in ("Rows", "Columns", "BitsAllocated", "BitsStored"))
-    if rows * columns > MAX_PIXELS: return f"claims more than {MAX_PIXELS:,} pixels ({columns} x {rows}). Export it smaller"
-    if min(rows, columns) < MIN_SIDE: return f"claims {columns} x {rows} pixels. A chest film has at least {MIN_SIDE} on each side"
-    if not 1 < bits <= allocated or allocated not in (8, 16): return f"stores {bits} of {allocated} bits. Only films of 8 to 16 bits are read"
+    names = "Rows", "Columns", "BitsAllocated", "BitsStored"
+    rows, columns, allocated, bits = (int(_number(dataset, name, 0)) for name in names)
+    if rows * columns > MAX_PIXELS:
+        return f"claims more than {MAX_PIXELS:,} pixels ({columns} x {rows}). Export it smaller"
+    if min(rows, columns) < MIN_SIDE:
+        return f"claims {columns} x {rows} pixels. A chest film has at least {MIN_SIDE} on each side"
+    if not 1 < bits <= allocated or allocated not in (8, 16):
+        return f"stores {bits} of {allocated} bits. Only films of 8 to 16 bits are read"
     dataset.Rows, dataset.Columns, dataset.BitsAllocated, dataset.BitsStored = rows, columns, allocated, bits
     if _is_packed(dataset): return _check_stream(dataset)
     width, expected, data = columns * allocated // 8, rows * columns * allocated // 8, dataset.PixelData
     more = data[expected:]
     if len(data) >= expected and (len(more) < width or more.count(more[:1]) == len(more)): return ""
-    return f"holds {len(data):,} bytes of pixels instead of {expected:,}. Copy it again, or export it again if that does not help"
+    again = "Copy it again, or export it again if that does not help"
+    return f"holds {len(data):,} bytes of pixels instead of {expected:,}. {again}"
 
-
+# %% ../nbs/02_dicom.ipynb #44cada9f
 def _is_packed(dataset):
     "Whether the picture is in fragments, as all compressed ones are."
     syntax = dataset.file_meta.TransferSyntaxUID
@@ -278,15 +321,19 @@ def _is_packed(dataset):
 def _check_stream(dataset):
     "Why a compressed picture isn't whole, or has another size than its data set promises, or ''."
     frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
-    if frame[:2] == b"\xff\xd8" and b"\xff\xd9" not in frame.rstrip(b"\0")[-16:]: return "ends in the middle of its compressed picture. Copy it again"
+    if frame[:2] == b"\xff\xd8" and b"\xff\xd9" not in frame.rstrip(b"\0")[-16:]:
+        return "ends in the middle of its compressed picture. Copy it again"
     coded, told = _coded_size(frame), (dataset.Rows, dataset.Columns)
-    return "" if coded in (None, told) else f"claims {told[1]} x {told[0]} pixels, but its picture has {coded[1]} x {coded[0]}. Export it again"
+    if coded in (None, told): return ""
+    return f"claims {told[1]} x {told[0]} pixels, but its picture has {coded[1]} x {coded[0]}. Export it again"
 
 # %% ../nbs/02_dicom.ipynb #2d1d2fe2
 _JPEG_XL = ("1.2.840.10008.1.2.4.110", "1.2.840.10008.1.2.4.111", "1.2.840.10008.1.2.4.112")
-_STREAMS = {uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1, uid.JPEGLSLossless, uid.JPEGLSNearLossless,
+_STREAMS = {uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1, uid.JPEGLSLossless,
+            uid.JPEGLSNearLossless,
             uid.JPEG2000Lossless, uid.JPEG2000, uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K, *_JPEG_XL}
-_LOSSY = {uid.JPEGBaseline8Bit: "ISO_10918_1", uid.JPEGExtended12Bit: "ISO_10918_1", uid.JPEGLSNearLossless: "ISO_14495_1"}
+_LOSSY = {uid.JPEGBaseline8Bit: "ISO_10918_1", uid.JPEGExtended12Bit: "ISO_10918_1",
+          uid.JPEGLSNearLossless: "ISO_14495_1"}
 _MAYBE_LOSSY = {*_LOSSY, uid.JPEG2000, uid.HTJ2K, _JPEG_XL[2]}
 _PACKED_BARE = "1.2.840.10008.1.2.1.98"
 
@@ -299,10 +346,11 @@ def _decode_stream(frame):
 
 
 def _decode_runs(frame, shape):
-    "The numbers of a run-length coded picture, high bytes first (PS3.5, annex G); pydicom would cut off the bits above BitsStored."
+    "The numbers of a run-length coded picture (PS3.5, annex G); pydicom would cut off the bits above BitsStored."
     count, *starts = struct.unpack("<16L", frame[:64])
     ends = [*starts[1:count], len(frame)]
-    planes = [np.frombuffer(packbits_decode(frame[start:end]), np.uint8)[:shape[0] * shape[1]] for start, end in zip(starts[:count], ends)]
+    pairs = zip(starts[:count], ends)
+    planes = [np.frombuffer(packbits_decode(frame[start:end]), np.uint8)[:shape[0] * shape[1]] for start, end in pairs]
     return sum(plane.astype(np.int32) << 8 * place for place, plane in enumerate(reversed(planes))).reshape(shape)
 
 
@@ -312,12 +360,13 @@ def _words(dataset):
     data = get_frame(dataset.PixelData, 0, number_of_frames=1) if _is_packed(dataset) else dataset.PixelData
     if syntax in _STREAMS: words = _decode_stream(data)
     elif syntax == uid.RLELossless: words = _decode_runs(data, shape)
-    elif _is_packed(dataset) and syntax != _PACKED_BARE: raise ValueError(f"its picture is coded as {uid.UID(syntax).name}")
+    elif _is_packed(dataset) and syntax != _PACKED_BARE:
+        raise ValueError(f"its picture is coded as {uid.UID(syntax).name}")
     else: words = np.frombuffer(data, f"<u{dataset.BitsAllocated // 8}", shape[0] * shape[1]).reshape(shape)
     if words.shape != shape: raise ValueError(f"its picture has the shape {words.shape}")
     return words.astype(np.int32) & 0xFFFF
 
-# %% ../nbs/02_dicom.ipynb #18a8cc30
+# %% ../nbs/02_dicom.ipynb #5b795708
 def _lowest(dataset):
     "The smallest number that a pixel can hold."
     return -(2 ** (dataset.BitsStored - 1)) if dataset.PixelRepresentation else 0
@@ -346,12 +395,13 @@ def _roughness(numbers, padding):
     steps = np.diff(numbers, axis=1)[picture[:, 1:] & picture[:, :-1]]
     return float(np.mean(steps**2)) / max(1.0, high - low) ** 2 if steps.size else 0.0
 
-# %% ../nbs/02_dicom.ipynb #78fcf552
+# %% ../nbs/02_dicom.ipynb #36e7c5b0
 def _readings(words, told):
     "The ways to read the bits of words that make sense, (shift, bits, signed): first what the header says."
     shift, bits, signed = told
     upper = words[words >= 2 ** (shift + bits - 1)]
-    marks = 0 if signed or not upper.size else np.bincount(upper.ravel()).max()  # one number, such as a white marker, isn't a negative half
+    # one number, such as a white marker, isn't a negative half
+    marks = 0 if signed or not upper.size else np.bincount(upper.ravel()).max()
     changing = int(np.bitwise_or.reduce(words, axis=None) & ~np.bitwise_and.reduce(words, axis=None))
     top, below = changing.bit_length(), changing & (2**shift - 1)
     flips = [not signed] if signed or upper.size - marks > 0.05 * words.size else []
@@ -359,7 +409,7 @@ def _readings(words, told):
     if changing & ~((2**bits - 1) << shift):  # bits outside of those that the header names differ from pixel to pixel
         empty = (changing & -changing).bit_length() - 1
         other = (top - bits, bits) if 0 < top - bits <= empty else (0, max(top, bits))
-        if below and top < shift + bits: readings = []  # the header would throw away the low end of numbers that aren't shifted
+        if below and top < shift + bits: readings = []  # the header would cut numbers that aren't shifted
         readings += [(*other, sign) for sign in (signed, *flips)]
     return readings
 
@@ -371,9 +421,9 @@ def _smoothest(words, padding, told):
     best = 0 if rough[0] <= 2 * min(rough) + 1e-6 else int(np.argmin(rough))
     return readings[best], rough[best]
 
-
+# %% ../nbs/02_dicom.ipynb #713bd7ad
 def _read_bits(dataset, words, padding):
-    "The numbers of the pixels, (H, W) int32, read as the header says or as the picture shows; notes. Corrects the header."
+    "The numbers of the pixels, (H, W) int32, as the header says or as the picture shows; notes. Corrects the header."
     told, turned = _told(dataset), ()
     _, bits, signed = told
     ends = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
@@ -384,7 +434,8 @@ def _read_bits(dataset, words, padding):
         best, rough = _smoothest(words, padding, told)
         if rough > 0.02 and dataset.BitsAllocated == 16 and not _is_packed(dataset):
             swapped = words >> 8 | (words & 255) << 8
-            if (other := _smoothest(swapped, padding, told))[1] < rough / 2: words, best, turned = swapped, other[0], ("has the two bytes of its numbers in the wrong order: swapped",)
+            if (other := _smoothest(swapped, padding, told))[1] < rough / 2:
+                words, best, turned = swapped, other[0], ("has the bytes of its numbers in the wrong order: swapped",)
         numbers = _take_bits(words, *best)
     dataset.BitsStored, dataset.PixelRepresentation = best[1], int(best[2])
     dataset.HighBit = best[1] - 1
@@ -408,7 +459,8 @@ def _table(item):
         data, entries = item.LUTData, entries % 65536 or 65536
         if isinstance(data, bytes): data = np.frombuffer(data, "<u2" if len(data) >= 2 * entries else np.uint8)
         data, white = np.asarray(data, float)[:entries], 2**bits - 1
-        if not white / 2 < data.max() <= white: white = 2 ** int(data.max()).bit_length() - 1  # some makers say 16 bits and use 12
+        # some makers say 16 bits and use 12
+        if not white / 2 < data.max() <= white: white = 2 ** int(data.max()).bit_length() - 1
         return (first, data, white) if len(data) > 1 and np.isfinite(data).all() else None
     except Exception: return None  # elements that are absent or of another type
 
@@ -428,7 +480,8 @@ def _meaning(dataset, stored):
         if ((steps >= 0).all() or (steps <= 0).all()) and steps.any(): return values, notes
         notes += ("its Modality LUT cannot be used: left out",)
     slope, intercept = _number(dataset, "RescaleSlope", 1), _number(dataset, "RescaleIntercept", 0)
-    if any(map(np.isnan, _numbers(dataset, "RescaleSlope") + _numbers(dataset, "RescaleIntercept"))): notes += ("its RescaleSlope or RescaleIntercept cannot be read: left out",)
+    if any(map(np.isnan, _numbers(dataset, "RescaleSlope") + _numbers(dataset, "RescaleIntercept"))):
+        notes += ("its RescaleSlope or RescaleIntercept cannot be read: left out",)
     return stored * slope + intercept, notes
 
 
@@ -454,9 +507,10 @@ def _fault(grey, counts):
     inner[seen[[0, -1]]] = 0  # what is cut off or saturated in the numbers themselves
     if not inner.any(): inner = counts
     hidden = 1 - inner[(grey > 0.002) & (grey < 0.998)].sum() / inner.sum()
-    if hidden > 0.75 and len(seen) > 2: return f"makes {hidden:.0%} of the film plain black or white"
+    if hidden > 0.85 and len(seen) > 2: return f"makes {hidden:.0%} of the film plain black or white"
     used = abs(np.subtract(*grey[np.searchsorted(share, (0.01, 0.99))]))
-    if used < 0.3 or len(np.unique(grey[seen])) < min(16, len(seen)): return f"shows the film in {used:.0%} of the greys"
+    if used < 0.3 or len(np.unique(grey[seen])) < min(16, len(seen)):
+        return f"shows the film in {used:.0%} of the greys"
     return ""
 
 # %% ../nbs/02_dicom.ipynb #5ef7f86a
@@ -471,7 +525,8 @@ def _by_numbers(dataset, pixels, padding, white):
     if black: black = -1 - white
     first, last = np.clip(np.percentile(seen, (0.5, 99.5)), black, white)
     if 0 < last - first < 0.4 * (white - black):
-        black, white, notes = int(first), int(np.ceil(last)), notes + (f"uses few of its numbers: shown from {first:.0f} to {last:.0f}",)
+        black, white = int(first), int(np.ceil(last))
+        notes += (f"uses few of its numbers: shown from {black} to {white}",)
     return black, white, notes
 
 
@@ -491,8 +546,9 @@ def _display(dataset, pixels, padding, white=None):
 
 # %% ../nbs/02_dicom.ipynb #bbb6f118
 def _find_padding(dataset, words):
-    "Where the file says that there is no picture (PS3.3, C.7.5.1.1.2), (H, W) bool; whether its number exceeds BitsStored."
-    ends = [number for name in ("PixelPaddingValue", "PixelPaddingRangeLimit") for number in _numbers(dataset, name)[:1]]
+    "Where the file says there is no picture (PS3.3, C.7.5.1.1.2), (H, W) bool; whether its number exceeds BitsStored."
+    names = "PixelPaddingValue", "PixelPaddingRangeLimit"
+    ends = [number for name in names for number in _numbers(dataset, name)[:1]]
     if not _numbers(dataset, "PixelPaddingValue") or np.isnan(ends).any(): return np.zeros(words.shape, bool), False
     for reading in (_told(dataset), (0, dataset.BitsAllocated, _told(dataset)[2])):
         fitting = [_fit(end, 2**dataset.BitsAllocated, *reading[1:]) for end in ends]
@@ -504,14 +560,15 @@ def _find_padding(dataset, words):
 def _fit(number, size, bits, signed):
     "A number that was perhaps written with the wrong sign, as one of some bits; NaN if it isn't one."
     low = -(2 ** (bits - 1)) if signed else 0
-    return next((number + turn for turn in (0, -size, size, -(2**bits)) if low <= number + turn < low + 2**bits), np.nan)
+    turns = 0, -size, size, -(2**bits)
+    return next((number + turn for turn in turns if low <= number + turn < low + 2**bits), np.nan)
 
 
 @dataclass(frozen=True)
 class DicomRaw(RawFilm):
     "A DICOM film as its file holds it, with all elements but the pixels."
     dataset: Dataset = None    # all elements but the pixels
-    words: np.ndarray | None = None   # (H, W) int32, what the file holds where padding has numbers that its header does not allow
+    words: np.ndarray | None = None   # (H, W) int32, what the file holds where padding exceeds what its header allows
     suffix = ".dcm"
 
     def encode(self, numbers: np.ndarray, made_by: str) -> bytes:
@@ -521,9 +578,11 @@ class DicomRaw(RawFilm):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                _derive(self.dataset, numbers, made_by).save_as(data, implicit_vr=False, little_endian=True, enforce_file_format=True)
+                derived = _derive(self.dataset, numbers, made_by)
+                derived.save_as(data, implicit_vr=False, little_endian=True, enforce_file_format=True)
         except Exception as error:  # an element whose text, date or number is not what its type asks for
-            raise BadImage(f"{self.path}: has an element that cannot be written ({_first_line(error)}). Export it again from where it came.") from error
+            why = f"has an element that cannot be written ({_first_line(error)}). Export it again from where it came"
+            raise BadImage(f"{self.path}: {why}.") from error
         return data.getvalue()
 
 # %% ../nbs/02_dicom.ipynb #c317c59d
@@ -532,14 +591,18 @@ def _raw(path, dataset, white):
     words = _words(dataset)
     if _value(dataset, "PixelRepresentation") is None: dataset.PixelRepresentation = 0
     (padding, outside), notes = _find_padding(dataset, words), ()
-    if padding.mean() > 0.9: padding, outside, notes = padding & False, False, ("its PixelPaddingValue covers the film: left out",)
+    if padding.mean() > 0.9:
+        padding, outside, notes = padding & False, False, ("its PixelPaddingValue covers the film: left out",)
     pixels, more = _read_bits(dataset, words, padding)
     del dataset.PixelData
-    if np.ptp(pixels[~padding]) == 0: raise BadImage(f"{path}: every pixel has the same value. There is nothing to see on it.")
+    if np.ptp(pixels[~padding]) == 0:
+        raise BadImage(f"{path}: every pixel has the same value. There is nothing to see on it.")
     table, shown = _display(dataset, pixels, padding, white)
-    if np.ptp(table[pixels[~padding] - _lowest(dataset)]) == 0: raise BadImage(f"{path}: is shown in a single grey. There is nothing to see on it.")
+    if np.ptp(table[pixels[~padding] - _lowest(dataset)]) == 0:
+        raise BadImage(f"{path}: is shown in a single grey. There is nothing to see on it.")
     if outside: pixels = np.where(padding, _lowest(dataset) + np.argmin(table), pixels)
-    return DicomRaw(Path(path), pixels.astype(np.int32), table, _lowest(dataset), dataset.BitsAllocated, padding, notes + more + shown,
+    notes += more + shown
+    return DicomRaw(Path(path), pixels.astype(np.int32), table, _lowest(dataset), dataset.BitsAllocated, padding, notes,
                     dataset=dataset, words=words if outside else None)
 
 
@@ -548,16 +611,17 @@ def _shape_notes(dataset):
     notes, directions = (), _directions(dataset)
     for name in ("PixelAspectRatio", "ImagerPixelSpacing", "PixelSpacing"):
         if len(sides := _numbers(dataset, name)) == 2 and min(sides) > 0 and not 0.98 < sides[0] / sides[1] < 1.02:
-            notes = (f"its pixels are not square ({name} {sides[0]:g} x {sides[1]:g}): the network sees the chest stretched",)
+            notes = (f"its pixels are not square ({name} {sides[0]:g} x {sides[1]:g}): the chest is stretched",)
             break
-    if all(side in _DIRECTIONS for side in directions) and np.linalg.det([_DIRECTIONS[side] for side in directions]) < 0:
+    known = all(side in _DIRECTIONS for side in directions)
+    if known and np.linalg.det([_DIRECTIONS[side] for side in directions]) < 0:
         notes += ("is stored mirrored (PatientOrientation)",)
     return notes
 
-# %% ../nbs/02_dicom.ipynb #4bb44efd
+# %% ../nbs/02_dicom.ipynb #d86bacb1
 def decode_dicom(
     path: str | os.PathLike,    # a CR, DX or secondary capture file: 8 to 16 bits of grey, any usual compression
-    white: int | None = None,   # the number that means white in a film whose file does not say, for example that of the other film of a pair
+    white: int | None = None,   # the number that means white if the file does not say; that of the other film of a pair
 ) -> DicomRaw:                  # the stored numbers, and how they are displayed
     "Reads a DICOM file; raises `BadImage` with the reason if it does not hold a film."
     try:
@@ -571,7 +635,8 @@ def decode_dicom(
     except BadInput:
         raise
     except Exception as error:  # a damaged file can make pydicom and the decoders raise nearly anything
-        raise BadImage(f"{path}: is damaged, or coded in a way that cannot be read here ({_first_line(error)}). Export it again.") from error
+        why = f"is damaged, or coded in a way that cannot be read here ({_first_line(error)})"
+        raise BadImage(f"{path}: {why}. Export it again.") from error
     named = Path(path).suffix.lower()
     if named in _OTHER_ENDINGS: notes += (f"DICOM data in a file named {named}",)
     return replace(raw, notes=notes + said + raw.notes + _shape_notes(dataset), doubt=doubt)
@@ -586,9 +651,12 @@ def _first_line(error):
 
 # %% ../nbs/02_dicom.ipynb #8b97a038
 _STALE = {pydicom.datadict.tag_for_keyword(name) for name in (
-    "InstanceCreationDate", "InstanceCreationTime", "InstanceCreatorUID", "IconImageSequence", "SmallestImagePixelValue",
-    "LargestImagePixelValue", "SmallestPixelValueInSeries", "LargestPixelValueInSeries", "MACParametersSequence", "DigitalSignaturesSequence",
-    "EncryptedAttributesSequence", "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "PixelDataProviderURL", "DataSetTrailingPadding")}
+    "InstanceCreationDate", "InstanceCreationTime", "InstanceCreatorUID", "IconImageSequence",
+    "SmallestImagePixelValue",
+    "LargestImagePixelValue", "SmallestPixelValueInSeries", "LargestPixelValueInSeries", "MACParametersSequence",
+    "DigitalSignaturesSequence",
+    "EncryptedAttributesSequence", "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "PixelDataProviderURL",
+    "DataSetTrailingPadding")}
 
 
 def _strip(dataset):
@@ -628,14 +696,16 @@ def _equipment_item(description):
 # %% ../nbs/02_dicom.ipynb #2dc7b07d
 def _describe(dataset, weights):
     "Says in a data set what was done to its picture, by what, and what it isn't for."
-    text = f"Bone shadows suppressed by bss_gan {__version__}, weights {weights}. For research and teaching, not for diagnosis."
+    text = (f"Bone shadows suppressed by bss_gan {__version__}, weights {weights}. "
+            "For research and teaching, not for diagnosis.")
     before, ending = str(dataset.get("DerivationDescription") or ""), " bone suppressed, not for diagnosis"
     dataset.DerivationDescription = " ".join([before[:1023 - len(text)], text]).strip()
     dataset.SeriesDescription = f"{str(dataset.get('SeriesDescription') or '')[:64 - len(ending)]}{ending}".strip()
     dataset.ImageType = ["DERIVED", "SECONDARY", *list(dataset.get("ImageType") or [])[2:]]
     dataset.DerivationCodeSequence = _code("113062", "Pixel by pixel subtraction")
     dataset.SourceImageSequence = [_source_item(dataset)]
-    dataset.ContributingEquipmentSequence = [*(dataset.get("ContributingEquipmentSequence") or []), _equipment_item(text)]
+    before = dataset.get("ContributingEquipmentSequence") or []
+    dataset.ContributingEquipmentSequence = [*before, _equipment_item(text)]
 
 
 def _rename(dataset, weights, pixels):
@@ -643,7 +713,8 @@ def _rename(dataset, weights, pixels):
     model = ["bss_gan", __version__, weights]
     name = [str(dataset.SOPInstanceUID), *model, hashlib.sha256(pixels).hexdigest()]
     series = [str(dataset.get("SeriesInstanceUID") or dataset.StudyInstanceUID), *model]
-    dataset.SOPInstanceUID, dataset.SeriesInstanceUID = (uid.generate_uid(entropy_srcs=["|".join(words)]) for words in (name, series))
+    dataset.SOPInstanceUID = uid.generate_uid(entropy_srcs=["|".join(name)])
+    dataset.SeriesInstanceUID = uid.generate_uid(entropy_srcs=["|".join(series)])
     dataset.SeriesNumber = int(_number(dataset, "SeriesNumber", 0)) + 1000
 
 # %% ../nbs/02_dicom.ipynb #fce8663a
@@ -651,7 +722,8 @@ def _set_pixels(dataset, numbers):
     "Puts stored numbers (H, W) into a data set, uncompressed."
     bits, kind = dataset.BitsAllocated, "i" if dataset.PixelRepresentation else "u"
     if dataset.file_meta.TransferSyntaxUID in _LOSSY and dataset.get("LossyImageCompression") in (None, ""):
-        dataset.LossyImageCompression, dataset.LossyImageCompressionMethod = "01", _LOSSY[dataset.file_meta.TransferSyntaxUID]
+        dataset.LossyImageCompression = "01"
+        dataset.LossyImageCompressionMethod = _LOSSY[dataset.file_meta.TransferSyntaxUID]
     data = numbers.astype(f"<{kind}{bits // 8}").tobytes()
     dataset.SamplesPerPixel = 1
     dataset.add_new("PixelData", "OW", data + b"\0" * (len(data) % 2))
@@ -693,7 +765,8 @@ def _glance(path, *names):
         warnings.simplefilter("ignore")
         if str(uid.DeflatedExplicitVRLittleEndian).encode() in start[:2000]: return _open(path)
         with open(path, "rb") as file:
-            return read_partial(file, lambda tag, *_: tag > 0x00080018, force=True, specific_tags=list(map(pydicom.datadict.tag_for_keyword, names)))
+            tags = list(map(pydicom.datadict.tag_for_keyword, names))
+            return read_partial(file, lambda tag, *_: tag > 0x00080018, force=True, specific_tags=tags)
 
 
 def is_dicom(
@@ -707,7 +780,7 @@ def is_dicom(
 def read_uid(
     path: str | os.PathLike,   # a file
 ) -> str:
-    "The SOPInstanceUID of a DICOM file, 'DICOMDIR' for the table of contents of a disc, '' if there is none to be read."
+    "The SOPInstanceUID of a DICOM file, 'DICOMDIR' for the table of contents of a disc, '' if there isn't one."
     try:
         if _starts_as_dicom(_start(path)) and not is_dicom(path): return "DICOMDIR"
         return str(_glance(path, "SOPInstanceUID").get("SOPInstanceUID") or "")
@@ -717,16 +790,17 @@ def read_uid(
 
 def why_no_picture(
     path: str | os.PathLike,   # a file
-) -> str:                      # for example "is a written report (SR), not a picture"; "" for a picture, and for what isn't DICOM
+) -> str:                      # for example "is a written report (SR), not a picture"; "" for all other files
     "Why a DICOM file can be left out of a folder of films: it holds no picture. Reads only the start of the file."
     try:
-        if _starts_as_dicom(_start(path)) and not is_dicom(path): return "is the table of contents of a disc (DICOMDIR), not a picture"
+        disc = _starts_as_dicom(_start(path)) and not is_dicom(path)
+        if disc: return "is the table of contents of a disc (DICOMDIR), not a picture"
         words = _no_picture(_glance(path, "SOPClassUID").get("SOPClassUID") or uid.ComputedRadiographyImageStorage)
         return f"is {words}, not a picture" if words else ""
     except Exception:  # what is wrong with it, `open_film` will say
         return ""
 
-# %% ../nbs/02_dicom.ipynb #16b45d2e
+# %% ../nbs/02_dicom.ipynb #c6b85553
 def _doubt_pose(film):
     "Notes on a file whose elements don't fit the picture: PatientOrientation, and MONOCHROME1 against MONOCHROME2."
     notes, (row, column) = (), _directions(film.raw.dataset)
@@ -734,15 +808,16 @@ def _doubt_pose(film):
     if row in _DIRECTIONS and column in _DIRECTIONS and not upright:
         notes += (f"its PatientOrientation ({row}\\{column}) does not fit the picture",)
     if film.judged.bone_dark:
-        notes += (f"shown as its {film.raw.dataset.PhotometricInterpretation} asks, bone is dark: inverted for the network",)
+        told = film.raw.dataset.PhotometricInterpretation
+        notes += (f"shown as its {told} asks, bone is dark: inverted for the network",)
     return notes
 
 
 def open_film(
     path: str | os.PathLike,    # a file of any kind that holds a film: DICOM, PNG, JPEG, TIFF, BMP
     polarity: str = "auto",     # "auto" looks at the anatomy; "bright" or "dark" says how bone is displayed
-    turn: int | None = None,    # degrees clockwise that bring the film upright: 0, 90, 180 or 270; None looks at the anatomy
-    insist: bool = False,       # True takes a film that does not look like a frontal chest film, or whose file says that it is not one
+    turn: int | None = None,    # degrees clockwise that bring the film upright: 0 to 270; None looks at the anatomy
+    insist: bool = False,       # True takes a film that does not look like a chest film, or whose file says it is not
     like: Film | None = None,   # the other film of a pair: its scale and its judgement count for both
 ) -> Film:                      # upright and bone-bright, with its way back
     "Opens a film of any kind; raises `BadImage` with the reason if it cannot be used."

@@ -69,7 +69,7 @@ def mount_drive(
     drive.mount("/content/drive")
     return Path("/content/drive/MyDrive") / folder
 
-# %% ../nbs/03_files.ipynb #5d0cf94c
+# %% ../nbs/03_files.ipynb #661f8c9a
 def _key(name):
     "A file name as a Mac or Windows would compare it: Müller.PNG is müller.png, however the ü is spelled."
     return unicodedata.normalize("NFC", name).casefold()
@@ -136,7 +136,7 @@ def _mode(place):
     try: return os.lstat(place).st_mode
     except (FileNotFoundError, NotADirectoryError): return 0
 
-# %% ../nbs/03_files.ipynb #564d65a0
+# %% ../nbs/03_files.ipynb #f3cc53dc
 def _shut(folder):
     "Why no file can be written into a folder, which need not exist yet; empty if one can."
     here = next(folder for folder in (folder, *folder.parents) if os.path.lexists(folder))
@@ -147,7 +147,7 @@ def _shut(folder):
         return f"cannot be written: {outputs} is not a file that can be written to"
     return ""
 
-# %% ../nbs/03_files.ipynb #d25b2215
+# %% ../nbs/03_files.ipynb #d83ee434
 def _obstacle(path, inputs, lists, by):
     "Why a file must not be written; empty if it may."
     place = _place(path)
@@ -180,7 +180,7 @@ def _identity(place):
     found = os.stat(place)
     return (found.st_dev, found.st_ino) if found.st_ino else os.path.realpath(place)
 
-# %% ../nbs/03_files.ipynb #acdb98ad
+# %% ../nbs/03_files.ipynb #62fbc009
 def claim_outputs(
     paths,       # files that a command is going to write
     inputs=(),   # files that it reads, none of which may be among them
@@ -195,7 +195,7 @@ def claim_outputs(
     advice = "Nothing was written: bss_gan only replaces files of its own. Choose another name or folder."
     raise BadInput("\n".join([*refused[:20], *more, advice]))
 
-# %% ../nbs/03_files.ipynb #9b64eb0d
+# %% ../nbs/03_files.ipynb #7efbdefe
 def _append(folder, lines):
     "Appends lines to the list of a folder that are not there yet."
     path = Path(folder) / OUTPUTS
@@ -337,7 +337,7 @@ def _reason(path):
     if ending in _ARCHIVES: return "is an archive; unpack it first"
     return _reason_inside(path, ending)
 
-# %% ../nbs/03_files.ipynb #d31b9f50
+# %% ../nbs/03_files.ipynb #61355ff5
 def _reason_inside(path, ending):
     "The same for a file whose ending does not say enough."
     try:
@@ -366,7 +366,7 @@ def find_films(
     films = [path for path, reason in reasons.items() if not reason]
     return films, {path: reason for path, reason in reasons.items() if reason}
 
-# %% ../nbs/03_files.ipynb #0ac96f81
+# %% ../nbs/03_files.ipynb #7261ef69
 def count_left_out(
     left_out: dict[Path, str],   # from `find_films`
     names: int = 3,              # how many files a line names

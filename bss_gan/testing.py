@@ -33,7 +33,7 @@ from PIL import Image, ImageDraw, ImageFont
 from .images import BadImage, BadInput, atomic_path, check_image, resize, show_films
 from .dicom import is_dicom, open_film
 from .files import LOST, ModelConfig, claim_outputs, find_duplicates, find_films, retry, write_json
-from .data import BadFolder, case_key, find_pairs, describe_doubts, find_same_patients, open_pair, read_pair
+from .data import BadFolder, case_key, describe_doubts, find_pairs, find_same_patients, open_pair, read_pair
 from .export import find_weights, load_functions, name_weights, shipped_weights
 from .metrics import (METRICS, confidence_interval, fit, insert_nodule, nodule_preservation, nodule_transfer, results_table,
                              score_case, summarise)
@@ -56,7 +56,7 @@ def _to_working_size(image, config):
 # %% ../nbs/11_testing.ipynb #913a369b
 LABELS = ("No Shadow Suppression Detected", "Shadow Suppression Detected")  # by bool: score of at least one half
 
-# %% ../nbs/11_testing.ipynb #ff2102bd
+# %% ../nbs/11_testing.ipynb #d771954f
 FAINT = 0.2  # % of the grey range: a bone layer of less than this is no suppression, whatever the discriminator says
 
 
@@ -104,35 +104,37 @@ class Suppressor:
         return LABELS[score >= 0.5], score
 
     def __reduce__(self):
-        if not self.loaded: raise BadInput("a Suppressor that load_suppressor did not load cannot be sent to another process. Use load_suppressor.")
-        return _load_again, (*self.loaded, self.threshold, self.slope, self.name)
+        if self.loaded: return _load_again, (*self.loaded, self.threshold, self.slope, self.name)
+        raise BadInput("only a Suppressor from load_suppressor can be sent to another process.")
 
 # %% ../nbs/11_testing.ipynb #a1b12bfe
 def _scores(suppressor, xray, candidate, pool=np.asarray):
-    "Scores from 0 to 1 of a film or, without a `pool`, of its patches; one half is at the threshold, and a faint layer has less."
+    "Scores from 0 to 1 of a film or, without `pool`, of its patches: one half at the threshold, less for a faint layer."
     xray = check_image(xray)
     candidate = check_image(candidate, "the film to judge", like=xray)
-    logits = pool(suppressor.discriminator(*(_to_working_size(film, suppressor.config)[1] for film in (xray, candidate)))[0])
+    films = [_to_working_size(film, suppressor.config)[1] for film in (xray, candidate)]
+    logits = pool(suppressor.discriminator(*films)[0])
     middle = np.log(suppressor.threshold / (1 - suppressor.threshold))  # the logit that means one half
     odds = np.exp(np.clip(suppressor.slope * (logits - middle), -50, 50))
     return np.minimum(odds / (1 + odds), bone_removed(xray, candidate) / (2 * FAINT))
 
 # %% ../nbs/11_testing.ipynb #60875263
 def load_suppressor(
-    name_or_run: str | os.PathLike = "chest-v1",  # shipped weights ("chest-v1", "chest-sim-v1", "residual", "seed"), or a run folder
+    name_or_run: str | os.PathLike = "chest-v1",  # shipped weights, or a run folder
     many: bool = False,  # True: for a folder, a core for each film; False: for one film at a time, all cores together
 ) -> Suppressor:
     "Loads both networks; raises `BadWeights`."
     weights, name = find_weights(name_or_run), str(name_or_run)
     loaded = (name if name in shipped_weights() else os.path.abspath(name), many)
-    return Suppressor(*load_functions(name_or_run, many), weights.threshold, weights.slope, name_weights(name_or_run), loaded)
+    networks = load_functions(name_or_run, many)
+    return Suppressor(*networks, weights.threshold, weights.slope, name_weights(name_or_run), loaded)
 
 
 def _load_again(name_or_run, many, threshold, slope, name):
     "The suppressor that was sent from another process; raises `BadInput` if the weights are not the same any more."
     again = load_suppressor(name_or_run, many)
-    if again.name != name: raise BadInput(f"{name_or_run}: now holds {again.name} instead of {name}. Load the weights again.")
-    return replace(again, threshold=threshold, slope=slope)
+    if again.name == name: return replace(again, threshold=threshold, slope=slope)
+    raise BadInput(f"{name_or_run}: now holds {again.name} instead of {name}. Load the weights again.")
 
 # %% ../nbs/11_testing.ipynb #a88383e8
 def verdict_map(
@@ -170,7 +172,9 @@ def _panels(xray, pred, soft=None, doubt=None):
     xray, pred = _for_screen(xray), _for_screen(pred)
     panels = [("before", xray, False), ("after", pred, False), ("bone layer", xray - pred, True)]
     if doubt is not None: panels.append(("doubt (3 SD)", 3 * _for_screen(doubt), True))
-    if soft is not None: panels += [("truth", _for_screen(soft), False), ("after - truth", pred - _for_screen(soft), True)]
+    if soft is not None:
+        soft = _for_screen(soft)
+        panels += [("truth", soft, False), ("after - truth", pred - soft, True)]
     titles, images, differences = zip(*panels)
     return images, titles, tuple(np.flatnonzero(differences))
 
@@ -245,12 +249,13 @@ def suppress_file(
     turn: int | None = None,     # as in `open_film`
     insist: bool = False,        # as in `open_film`
 ) -> SuppressionResult:
-    "Reads, suppresses, writes, judges; raises `BadImage` for the film or its result, `BadInput` if nothing can be written."
+    "Reads, suppresses, writes, judges; raises `BadImage` for the film, `BadInput` if nothing can be written."
     path, target = Path(path), Path(target)
     _claim(path, target)
     film = open_film(path, polarity, turn, insist)
     if target.suffix.lower() != film.raw.suffix:
-        raise BadImage(f"{path}: its result is a {film.raw.suffix} file and cannot be named {target.name}. Rename the film to match.")
+        why = f"its result is a {film.raw.suffix} file and cannot be named {target.name}. Rename the film to match"
+        raise BadImage(f"{path}: {why}.")
     soft = suppressor.suppress(film.xray)
     try:
         film.write(target, soft, suppressor.name)
@@ -306,7 +311,8 @@ def do_film(
     try:
         return retry(action, path, *more)
     except Exception as error:  # a film with a fault that nobody foresaw must not end a run of weeks
-        why = str(error) if isinstance(error, BadInput) else f"{path}: could not be done ({type(error).__name__}: {error})."
+        why = f"{path}: could not be done ({type(error).__name__}: {error})."
+        why = str(error) if isinstance(error, BadInput) else why
         return SuppressionResult(Path(path), message=why, stops=_stops_all(error, folders))
 
 # %% ../nbs/11_testing.ipynb #10095e04
@@ -365,12 +371,13 @@ def _list_films(inputs, out):
 
 def _refuse(path, target, winner, inputs):
     "Why a film cannot be done; empty if it can."
-    if str(path) == "-": return "-: films cannot be read from standard input. Save the film to a file, and give its name."
+    save = "Save the film to a file, and give its name."
+    if str(path) == "-": return f"-: films cannot be read from standard input. {save}"
     if not path.exists(): return ""  # reading it will say so
-    if not path.is_file(): return f"{path}: is not a file but a pipe or a device. Save the film to a file, and give its name."
+    if not path.is_file(): return f"{path}: is not a file but a pipe or a device. {save}"
     if winner: return f"{path}: would be written to {target}, as {winner} is. Rename one of them."
-    if os.path.realpath(target) in inputs: return f"{path}: its result would overwrite the film {target}. Choose another output folder."
-    return ""
+    if os.path.realpath(target) not in inputs: return ""
+    return f"{path}: its result would overwrite the film {target}. Choose another output folder."
 
 
 def _plan(inputs, out):
@@ -380,9 +387,9 @@ def _plan(inputs, out):
     targets = {film: Path(out, result_name(film, dicom[film])) for film in films}
     late, real = share_names((film, target.name) for film, target in targets.items()), {*map(os.path.realpath, films)}
     copies, clashes = find_duplicates([film for film in films if dicom[film]])
-    failed = {film: why for film in films if (why := clashes.get(film) or _refuse(film, targets[film], late.get(film), real))}
+    failed = {film: clashes.get(film) or _refuse(film, target, late.get(film), real) for film, target in targets.items()}
     known = {path: SuppressionResult(path, message=why, skipped=True) for path, why in (left_out | copies).items()}
-    return targets, {path: SuppressionResult(path, message=why) for path, why in failed.items()} | known
+    return targets, {film: SuppressionResult(film, message=why) for film, why in failed.items() if why} | known
 
 # %% ../nbs/11_testing.ipynb #db179933
 def suppress_files(
@@ -393,7 +400,7 @@ def suppress_files(
     turn: int | None = None,     # as in `open_film`
     insist: bool = False,        # as in `open_film`
     progress=None,               # called after each film with its result, the number done and the number in all
-    workers: int | None = None,  # films under way at once; default: one more than cores; the results do not depend on it
+    workers: int | None = None,  # films under way at once, by default one more than cores; results do not depend on it
 ) -> list[SuppressionResult]:    # one for each film, in order, then one for each entry of a folder that was left out
     "Suppresses bone in films, going on after bad ones; raises `BadInput` if nothing can be read or written at all."
     targets, results = _plan([inputs] if isinstance(inputs, (str, os.PathLike)) else inputs, out)
@@ -522,12 +529,10 @@ def _prediction_files(pairs, folder):
 
 
 def _from_files(files):
-    "A system whose results are files."
+    "A system whose results are files: each is read as the target of its X-ray."
     def predict(pair, xray, soft):
-        polarity = "dark" if retry(open_film, pair.source).bone_dark else "bright"
-        pred = resize(retry(open_film, files[pair], polarity).xray, xray.shape[:2])
-        negative = ((pred - pred.mean()) * xray).mean() < 0
-        return (1 - pred, {"negative": True}) if negative else (pred, {})
+        found = open_pair(replace(pair, target=files[pair]))
+        return resize(found.soft, xray.shape[:2]), {"negative": True} if "negative" in found.doubts else {}
     return predict
 
 # %% ../nbs/11_testing.ipynb #85a5dcd7

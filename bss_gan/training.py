@@ -322,7 +322,8 @@ def _may_be_longer(run, config, found):
     planned, wanted = found.get("epochs"), asdict(config)
     if type(planned) is not int or planned >= config.epochs: return wanted
     if config.blend < 1 and len(read_history(run)) >= planned:
-        raise BadInput(f"{run}: its weights were blended with those it started from, at the end. Start another run from them, with --start.")
+        raise BadInput(f"{run}: its weights were blended with those it started from, at the end. "
+                       "Start another run from them, with --start.")
     return wanted | {"epochs": planned}
 
 # %% ../nbs/09_training.ipynb #5cd315bb
@@ -334,7 +335,8 @@ def _is_begun(run):
 def _check_run(run, config, split, simulated, met, resume):
     "Raises `BadInput` if the wish, the folder or the first weights do not fit; nothing is written."
     if config.crop and config.crop > config.model.size:
-        raise BadInput(f"crop={config.crop} does not fit into films of {config.model.size} pixels. Choose a smaller window or larger films.")
+        raise BadInput(f"crop={config.crop} does not fit into films of {config.model.size} pixels. "
+                       "Choose a smaller window or larger films.")
     begun, met = _is_begun(run), _check_met(split, met)
     if begun and not resume:
         raise BadInput(f"{run}: already holds a run. Use --resume to go on with it, or choose another folder.")
@@ -344,7 +346,8 @@ def _check_run(run, config, split, simulated, met, resume):
         found = _read_settings(run / "config.json")
         _same_or_refuse(run / "config.json", found, _may_be_longer(run, config, found))
         _same_or_refuse(run / "split.json", _read_settings(run / "split.json"), split_names(split, simulated, met))
-        if not (run / OUTPUTS).exists(): record_outputs(run / name for name in run_files(run))  # by bss_gan before it kept lists
+        before_lists = not (run / OUTPUTS).exists()  # a run that an earlier version of bss_gan has begun
+        if before_lists: record_outputs(run / name for name in run_files(run))
     _claim_run(run)
 
 
@@ -356,7 +359,9 @@ def _begin_run(run, config, split, simulated, met, resume):
         before = _read_settings(run / "longer.json")["planned"] if (run / "longer.json").exists() else []
         write_json(run / "longer.json", {"planned": [*before, planned]})
     if planned != config.epochs or not resume: write_json(run / "config.json", asdict(config))
-    if not resume: write_json(run / "split.json", split_names(split, simulated, _check_met(split, met)))
+    if resume: return
+    remove_outputs([run / "longer.json"])  # of a run that was killed before its first epoch was finished
+    write_json(run / "split.json", split_names(split, simulated, _check_met(split, met)))
 
 # %% ../nbs/09_training.ipynb #9c37bc02
 def _checkpoints(gan, run, resume):
@@ -600,22 +605,23 @@ def _check_place(run, copy, inputs):
     here, there = Path(os.path.realpath(run)), Path(os.path.realpath(copy))
     for folder, what in ((here, "the run"), *((Path(os.path.realpath(path)), "your films") for path in inputs)):
         if there == folder or there in folder.parents:
-            raise BadInput(f"{copy}: is the folder that holds {what}. Choose a folder for the copy alone, for example {copy / 'copy'}.")
+            raise BadInput(f"{copy}: is the folder that holds {what}. Choose a folder for the copy alone.")
     if here in there.parents: raise BadInput(f"{copy}: is inside the run {run}, which you want to copy. Choose a folder outside it.")
 
 
 def _check_same_run(run, copy):
     "Raises `BadInput` unless a copy holds this very run, and no later epoch of it."
     if not _is_begun(run):
-        raise BadInput(f"{copy}: already holds a run. Use --resume to go on with it, or choose another folder for the copy.")
+        raise BadInput(f"{copy}: already holds a run. Use --resume to go on with it, or choose another folder.")
     ours, theirs = ([_read_settings(folder / name) for name in ("config.json", "split.json")] for folder in (run, copy))
     for settings in (ours[0], theirs[0]): settings.pop("epochs", None)  # one of them may have been made longer
     if ours != theirs: raise BadInput(f"{copy}: holds another run than {run}. Choose another folder for the copy.")
     epochs = [len(read_history(folder)) for folder in (run, copy)]
     if epochs[0] < epochs[1]:
-        raise BadInput(f"{copy}: has come further ({epochs[1]} epochs) than {run} ({epochs[0]}). Move {run} away, and resume from the copy.")
+        raise BadInput(f"{copy}: has come further ({epochs[1]} epochs) than {run} ({epochs[0]}). "
+                       f"Move {run} away, and resume from the copy.")
 
-
+# %% ../nbs/09_training.ipynb #117dd538
 def check_copy(
     run: Path,      # run folder
     copy: Path,     # folder for its copy
@@ -624,19 +630,25 @@ def check_copy(
     "Raises `BadInput` unless a folder is free for the copy of a run, or holds that already; nothing is changed."
     _check_place(run, copy, inputs)
     if _is_begun(copy): _check_same_run(run, copy)
-    else:
-        others = sorted(path.name for path in copy.iterdir() if path.name[0] != "." and path.name not in (*RUN_FILES, *_RUN_FOLDERS)) if copy.is_dir() else []
-        if others:
-            raise BadInput(f"{copy}: holds other files ({', '.join(others[:5])}{', ...' if others[5:] else ''}). "
-                           f"Give the copy a folder of its own, for example {copy / Path(os.path.realpath(run)).name}.")
+    elif others := _others(copy):
+        more = ", ..." if others[5:] else ""
+        raise BadInput(f"{copy}: holds other files ({', '.join(others[:5])}{more}). "
+                       f"Give the copy a folder of its own, for example {copy / Path(os.path.realpath(run)).name}.")
     if _is_begun(copy) and not (copy / OUTPUTS).exists(): return record_outputs(copy / name for name in run_files(copy))
     _claim_run(copy)
+
+
+def _others(copy):
+    "What a folder holds that belongs to no run; hidden files don't count."
+    names = (path.name for path in copy.iterdir()) if copy.is_dir() else ()
+    return sorted(name for name in names if name[0] != "." and name not in (*RUN_FILES, *_RUN_FOLDERS))
 
 # %% ../nbs/09_training.ipynb #cf34a934
 def _copy_files(source, target, copied):
     "Copies the files of a run that have changed, the pointer to the newest checkpoint last."
     found = {name: (source / name).stat() for name in retry(run_files, source)}
-    new = {name: (now.st_size, now.st_mtime_ns) for name, now in found.items() if copied.get(name) != (now.st_size, now.st_mtime_ns)}
+    states = {name: (now.st_size, now.st_mtime_ns) for name, now in found.items()}
+    new = {name: state for name, state in states.items() if copied.get(name) != state}
     claim_outputs([target / name for name in new if name not in copied], by="train")
     _reserve_run(target)
     for name, state in new.items():
@@ -649,24 +661,25 @@ def copy_run(
     copy: Path,     # where its copy is; made if needed
     copied=None,    # relative path -> size and time of what has been copied before; is kept up to date
 ):
-    "Brings the copy of a run up to date and removes its old checkpoints; raises `OSError` if a disk gives up, `BadInput` if a file is in the way."
+    "Brings the copy of a run up to date and removes its old checkpoints; raises `OSError`, or `BadInput` if a file is in the way."
     _copy_files(run, copy, {} if copied is None else copied)
     old = {*run_files(copy)} - {*run_files(run)}
     remove_outputs(copy / name for name in old if name.parent.name == "checkpoints")
 
-
+# %% ../nbs/09_training.ipynb #ff17e476
 def keep_copy(
     run: Path,      # run folder
     copy: Path,     # folder on a Drive, for this copy alone
     inputs=(),      # as in `check_copy`
 ):                  # for `on_epoch` of `train`
-    "Brings the copy up to date after each epoch; says so if the Drive gives up, and tries again after the next. Raises as `check_copy` does."
+    "Brings the copy up to date after each epoch, and says so if the Drive gives up; raises as `check_copy` does."
     check_copy(run, copy, inputs)
     copied = {}
 
     def after_epoch(row, sample):
         try: copy_run(run, copy, copied)
-        except OSError as error: tqdm.write(f"{copy}: is not up to date ({error.strerror}). It is tried again after the next epoch.")
+        except OSError as error:
+            tqdm.write(f"{copy}: is not up to date ({error.strerror}). It is tried again after the next epoch.")
 
     return after_epoch
 
@@ -675,7 +688,8 @@ def fetch_run(
     copy: Path,     # folder on a Drive
     run: Path,      # run folder on local disk; what else is in it stays
 ):
-    "Takes a run back from its copy, if there is none here; raises `OSError` if the Drive gives up, `BadInput` if a file is in the way."
+    "Takes a run back from its copy, if there is none here; raises `OSError`, or `BadInput` if a file is in the way."
     if not _is_begun(copy) or _is_begun(run): return
+    _check_place(run, copy, ())
     _claim_run(run)
     _copy_files(copy, run, {})
