@@ -38,24 +38,25 @@ class BadInput(ValueError):
 class BadImage(BadInput):
     "An image file cannot be used as a radiograph."
 
-# %% ../nbs/00_images.ipynb #93f89315
+# %% ../nbs/00_images.ipynb #10c6db4d
 def _wrong_form(image):
     "What is wrong with the type or the shape of an image argument, and what to do; an empty text if nothing is."
     if isinstance(image, (str, os.PathLike)): return f"a file name ({image}). Open the file first: open_film(path).xray"
     if hasattr(image, "xray") or hasattr(image, "grey"): return "an opened film. Give its pixels: film.xray"
-    if isinstance(image, (list, tuple)): return f"a {type(image).__name__} of {len(image)} items. Turn it into an array first"
+    if isinstance(image, (list, tuple)): return f"a list of {len(image)}; turn it into an array first"
     if not isinstance(image, np.ndarray): return f"{image!r:.40}, which is not an array"
     kind, shape = image.dtype, image.shape
     if not image.size: return f"an empty array of shape {shape}"
-    if kind == bool: return "True and False, a mask. A film has grey values"
-    if kind == np.uint8: return f"uint8 values from {image.min()} to {image.max()}; divide by 255: np.float32(image / 255)"
-    if kind.kind in "iu": return f"{kind} values from {image.min()} to {image.max()}; divide by the number that means white, 4095 for 12 bits"
+    if kind == bool: return "True and False, a mask; a film has grey values"
+    if kind.kind in "iu":
+        todo = "255: np.float32(image / 255)" if kind == np.uint8 else "the number that means white, 4095 for 12 bits"
+        return f"{kind} values from {image.min()} to {image.max()}; divide by {todo}"
     if kind not in (np.float32, np.float64): return f"{kind} values; convert them: image.astype(np.float32)"
     if len(shape) == 2: return f"shape {shape}; add the channel: image[..., None]"
     if len(shape) == 4: return f"shape {shape}, a batch of {shape[0]}; pass one image at a time: batch[0]"
-    if len(shape) == 3 and shape[0] == 1 != shape[2]: return f"shape {shape}; move the channel to the end: image[0][..., None]"
-    if len(shape) == 3 and shape[2] in (2, 3, 4): return f"shape {shape}, {shape[2]} channels; take one: image[..., :1]"
-    return "" if len(shape) == 3 and shape[2] == 1 else f"shape {shape}"
+    if len(shape) != 3: return f"shape {shape}"
+    if shape[0] == 1 != shape[2]: return f"shape {shape}; move the channel to the end: image[0][..., None]"
+    return f"shape {shape}, {shape[2]} channels; take one: image[..., :1]" if shape[2] != 1 else ""
 
 
 def _wrong_range(least, most):
@@ -65,7 +66,7 @@ def _wrong_range(least, most):
     else: todo = "divide by 255" if most <= 255 else "divide by the number that means white, 4095 for 12 bits"
     return f"values from {least:.6g} to {most:.6g}; {todo}"
 
-# %% ../nbs/00_images.ipynb #78e1d39a
+# %% ../nbs/00_images.ipynb #a2a789c7
 def check_image(
     image: np.ndarray,               # (H, W, 1) float32 or float64 in [0, 1]
     what: str = "the film",          # how a message calls it
@@ -84,21 +85,32 @@ def check_image(
         raise BadInput(f"{what} must have the shape {np.shape(like)} of the film it belongs to; got {image.shape}.")
     return image.astype(np.float32, copy=False)
 
-# %% ../nbs/00_images.ipynb #0f27b227
+# %% ../nbs/00_images.ipynb #c2e4ae7b
 _STARTS = {  # the first bytes of a file, and what it is
-    b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8": "JPEG", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF", b"BM": "BMP", b"GIF8": "GIF",
-    b"\0\0\0\x0cjP  ": "JPEG 2000", b"\xff\x4f\xff\x51": "JPEG 2000", b"\0\0\0\x0cJXL ": "JPEG XL", b"\xff\x0a": "JPEG XL",
-    b"PK\3\4": "a ZIP archive", b"PK\5\6": "a ZIP archive", b"\x1f\x8b": "a gzip archive", b"BZh": "a bzip2 archive", b"\xfd7zXZ\0": "an xz archive",
-    b"\x28\xb5\x2f\xfd": "a zstd archive", b"7z\xbc\xaf": "a 7z archive", b"Rar!": "a RAR archive", b"\x93NUMPY": "a NumPy array", b"\x89HDF": "an HDF5 file",
-    b"NRRD": "an NRRD volume", b"%PDF": "a PDF document", b"8BPS": "a Photoshop file", b"\xd0\xcf\x11\xe0": "an Office document",
-    b"II\xbc": "a JPEG XR image", b"MZ": "a program", b"\x7fELF": "a program",
+    b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8": "JPEG", b"BM": "BMP", b"GIF8": "GIF",
+    b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF",
+    b"\0\0\0\x0cjP  ": "JPEG 2000", b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"\0\0\0\x0cJXL ": "JPEG XL", b"\xff\x0a": "JPEG XL", b"II\xbc": "a JPEG XR image",
+    b"PK\3\4": "a ZIP archive", b"PK\5\6": "a ZIP archive", b"\x1f\x8b": "a gzip archive", b"BZh": "a bzip2 archive",
+    b"\xfd7zXZ\0": "an xz archive", b"\x28\xb5\x2f\xfd": "a zstd archive", b"7z\xbc\xaf": "a 7z archive",
+    b"Rar!": "a RAR archive", b"\x93NUMPY": "a NumPy array", b"\x89HDF": "an HDF5 file", b"NRRD": "an NRRD volume",
+    b"%PDF": "a PDF document", b"8BPS": "a Photoshop file", b"\xd0\xcf\x11\xe0": "an Office document",
+    b"MZ": "a program", b"\x7fELF": "a program",
 }
-_TEXTS = {b"version https://git-lfs": "a Git LFS pointer", b"<html": "an HTML page", b"<!doctype html": "an HTML page", b"<svg": "an SVG drawing",
-          b"%pdf-": "a PDF document", b"%!ps": "a PostScript document", b"{\\rtf": "a text document", b"objecttype = image": "a MetaImage header"}
-_PRINTABLE = bytes(range(32, 256)) + b"\t\n\r\f"
+_TEXTS = {  # what is somewhere in the first lines of a text, in small letters
+    b"version https://git-lfs": "a Git LFS pointer", b"<html": "an HTML page", b"<!doctype html": "an HTML page",
+    b"<svg": "an SVG drawing", b"%pdf-": "a PDF document", b"%!ps": "a PostScript document",
+    b"{\\rtf": "a text document", b"objecttype = image": "a MetaImage header",
+}
 _BRANDS = {b"avif": "an AVIF image", b"heic": "an HEIC image", b"heix": "an HEIC image", b"mif1": "an HEIC image"}
 
 
+def _is_text(start):
+    "Whether bytes are text: UTF-8, of which the last letter may be cut, without control characters."
+    control = start.translate(None, bytes(range(32, 256)) + b"\t\n\r\f")
+    return not control and "\ufffd" not in start.decode("utf-8", "replace")[:-1]
+
+# %% ../nbs/00_images.ipynb #2d394cc6
 def name_content(
     data: bytes,  # the first bytes of a file, 512 or more if it has that many
 ) -> str:         # "PNG", "JPEG", "DICOM", "a Git LFS pointer", "an HTML page", ...; "" if unknown
@@ -111,41 +123,51 @@ def name_content(
     if start[344:348] in (b"n+1\0", b"ni1\0"): return "a NIfTI volume"
     if start[:1] == b"P" and start[1:2] in b"123456" and start[2:3].isspace():
         return ("PBM", "PGM", "PPM")[(start[1] - ord("1")) % 3]
-    is_text = b"\0" not in start and "\ufffd" not in start.decode("utf-8", "replace")[:-1] and not start.translate(None, _PRINTABLE)
-    if not is_text and (known := next((kind for first, kind in _STARTS.items() if start.startswith(first)), "")): return known
-    if known := next((kind for first, kind in _TEXTS.items() if first in start.lower()), ""): return known
+    is_text = _is_text(start)
+    for first, kind in _STARTS.items():
+        if not is_text and start.startswith(first): return kind
+    for words, kind in _TEXTS.items():
+        if words in start.lower(): return kind
     if not data.strip(b"\0"): return "nothing but zeros" if data else ""
     return "text" if is_text else ""
 
-# %% ../nbs/00_images.ipynb #d3e373a5
+# %% ../nbs/00_images.ipynb #aee6ab74
 _ENDINGS = {
-    "PNG": {".png"}, "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif", ".jls"}, "TIFF": {".tif", ".tiff"}, "BMP": {".bmp", ".dib"}, "GIF": {".gif"},
-    "WebP": {".webp"}, "PGM": {".pgm", ".pnm"}, "PPM": {".ppm", ".pnm"}, "JPEG 2000": {".jp2", ".j2k", ".j2c", ".jpc", ".jpx", ".jpf", ".jph", ".jhc"},
-    "JPEG XL": {".jxl"}, "JSRT": {".img"},
+    "PNG": {".png"}, "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif", ".jls"}, "TIFF": {".tif", ".tiff"},
+    "BMP": {".bmp", ".dib"}, "GIF": {".gif"}, "WebP": {".webp"}, "PGM": {".pgm", ".pnm"}, "PPM": {".ppm", ".pnm"},
+    "JPEG 2000": {".jp2", ".j2k", ".j2c", ".jpc", ".jpx", ".jpf", ".jph", ".jhc"}, "JPEG XL": {".jxl"},
+    "JSRT": {".img"},
 }
 IMAGE_ENDINGS = frozenset().union(*_ENDINGS.values())  # of files that `decode_image` reads, in lower case
 _ADVICE = {
     "DICOM": "Open it with open_film, which reads both, or give it the ending .dcm",
     "a Git LFS pointer": "The film itself was not downloaded. Run: git lfs pull",
-    "an HTML page": "Where a download needs a login, the login page is often saved under the film's name. Sign in and download it again",
+    "an HTML page": "Downloads that need a login often save the login page instead. Sign in and try again",
     "nothing but zeros": "The copy or the download failed. Copy it again",
     "a NumPy array": "It does not say which number is white. Save it with write_film",
 }
+_NAMES = {"DICOM": "a DICOM file", "text": "a text file", "PBM": "a drawing in black and white"}
 
 
 def explain_content(
     kind: str,  # what a file is, as `name_content` says it
 ) -> str:       # for example "is not an image but a ZIP archive. Unpack it first"
     "Why a file that is not an image is refused, and what to do about it."
-    advice = _ADVICE.get(kind) or ("Unpack it first" if kind.endswith("archive") else "Export the film as PNG, TIFF or DICOM")
-    named = {"DICOM": "a DICOM file", "text": "a text file", "PBM": "a drawing in black and white"}.get(kind, kind)
-    return f"is not an image but {named}. {advice}" if kind else "is not an image that can be read here. Use PNG, JPEG, TIFF or DICOM"
+    if not kind: return "is not an image that can be read here. Use PNG, JPEG, TIFF or DICOM"
+    otherwise = "Unpack it first" if kind.endswith("archive") else "Export the film as PNG, TIFF or DICOM"
+    return f"is not an image but {_NAMES.get(kind, kind)}. {_ADVICE.get(kind, otherwise)}"
 
 # %% ../nbs/00_images.ipynb #273c3fe3
 MAX_PIXELS = 100_000_000
 MIN_SIDE = 32
 _MAX_BYTES = 2_000_000_000
-_NO_FILES = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+_NO_FILES = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
+             stat.S_IFBLK: "a device"}
+
+
+def _refusal(path, why, todo="Save it as 8- or 16-bit grey"):
+    "The error for a file that cannot be used."
+    return BadImage(f"{path}: {why}. {todo}.")
 
 
 def read_bytes(
@@ -154,14 +176,15 @@ def read_bytes(
     "All bytes of a file; raises `BadImage` if there are none, and for folders, pipes and devices before it opens them."
     try:
         found = os.stat(path)  # reading from a pipe would wait forever
-        if kind := _NO_FILES.get(stat.S_IFMT(found.st_mode)): raise BadImage(f"{path}: is {kind}, not a file. Save the film as a file first.")
-        if found.st_size > _MAX_BYTES: raise BadImage(f"{path}: has {found.st_size / 1e9:.0f} GB, more than any film. Check what it is.")
+        kind = _NO_FILES.get(stat.S_IFMT(found.st_mode))
+        if kind: raise _refusal(path, f"is {kind}, not a file", "Save the film as a file first")
+        if found.st_size > _MAX_BYTES: raise _refusal(path, "is larger than any film (over 2 GB)", "Check what it is")
         data = Path(path).read_bytes()
     except (OSError, ValueError) as error:
         if isinstance(error, BadInput): raise
         why = getattr(error, "strerror", None) or "its name is not valid"
-        raise BadImage(f"{path}: cannot be read ({why}). Check that it exists and that you may read it.") from error
-    if not data: raise BadImage(f"{path}: is empty. Copy it again.")
+        raise _refusal(path, f"cannot be read ({why})", "Check that it exists and that you may read it") from error
+    if not data: raise _refusal(path, "is empty", "Copy it again")
     return data
 
 # %% ../nbs/00_images.ipynb #9adfba38
@@ -177,17 +200,18 @@ class _Picture:
 
 def _check_size(width, height, length, path):
     "Raises `BadImage` for a size that no film has; called before anything is decoded."
+    size = f"{width} x {height}"
     if width * height > MAX_PIXELS:
-        raise BadImage(f"{path}: has more than {MAX_PIXELS:,} pixels ({width} x {height}). Reduce the image first.")
+        raise _refusal(path, f"has more than {MAX_PIXELS:,} pixels ({size})", "Reduce the image first")
     if width * height > 1000 * length:  # no film packs that well, and decoders fill what is missing with grey
-        raise BadImage(f"{path}: is damaged ({width} x {height} pixels in {length} bytes). Copy it again.")
+        raise _refusal(path, f"is damaged ({size} pixels in {length} bytes)", "Copy it again")
     if min(width, height) < MIN_SIDE:
-        raise BadImage(f"{path}: {width} x {height} pixels are too few. A chest film has at least {MIN_SIDE} on each side.")
+        raise _refusal(path, f"{size} pixels are too few", f"A chest film has at least {MIN_SIDE} on each side")
 
 
 def _cut_short(path):
     "The error for a file whose end is missing."
-    return BadImage(f"{path}: is damaged (its end is missing). Copy it again.")
+    return _refusal(path, "is damaged (its end is missing)", "Copy it again")
 
 # %% ../nbs/00_images.ipynb #d914573a
 _MODES = {"L", "LA", "RGB", "RGBA", "I", "I;16", "I;16B", "I;16L"}
@@ -205,17 +229,18 @@ def _read_pillow(data, path):
     _check_size(*image.size, len(data), path)
     pages, notes = getattr(image, "n_frames", 1), ()
     if image.format == "MPO" and pages > 1: notes = (f"holds {pages} pictures: the first is read",)
-    elif pages > 1: raise BadImage(f"{path}: holds {pages} frames or pages. Save each as a file of its own.")
-    if image.mode not in _MODES: raise BadImage(f"{path}: {_REFUSED.get(image.mode, f'has colour mode {image.mode}')}. Save it as 8- or 16-bit grey.")
+    elif pages > 1: raise _refusal(path, f"holds {pages} frames or pages", "Save each as a separate file")
+    if image.mode not in _MODES: raise _refusal(path, _REFUSED.get(image.mode, f"has colour mode {image.mode}"))
     deep = image.format == "PNG" and data[24] == 16 and data[25] in (2, 4, 6)  # Pillow would reduce them to 8 bits
     pixels = png_decode(data) if deep else np.asarray(image)
+    if image.mode == "I": pixels = pixels.astype(np.uint16)  # PNG and PGM of 16 bits
     clear = image.info.get("transparency")
     if clear is not None and (pixels.reshape(*pixels.shape[:2], -1) == np.array(clear)).all(axis=-1).any():
-        raise BadImage(f"{path}: has transparency. Save it as 8- or 16-bit grey.")
+        raise _refusal(path, "has transparency")
     mark = data.find(b"sBIT", 0, data.find(b"IDAT")) if image.format == "PNG" else -1
     return _Picture(pixels, data[mark + 4] if mark > 0 else 0, image.getexif().get(0x0112, 1), notes=notes)
 
-# %% ../nbs/00_images.ipynb #d3008198
+# %% ../nbs/00_images.ipynb #10ee106f
 def _jpeg_frame(data):
     "The marker of a JPEG's frame, and its bits, height and width; all 0 if there is none."
     at = 2
@@ -244,7 +269,7 @@ def _read_jpeg2000(data, path):
     _check_size(right - left, bottom - top, len(data), path)
     return _Picture(jpeg2k_decode(data), (data[at + 42] & 127) + 1)
 
-# %% ../nbs/00_images.ipynb #5f6fff53
+# %% ../nbs/00_images.ipynb #2909ef54
 def _jpegxl_size(data):
     "Width and height in the header of a JPEG XL file."
     box = max(data.find(b"jxlc") + 4, data.find(b"jxlp") + 8) if data[:2] != b"\xff\x0a" else 0
@@ -275,7 +300,7 @@ def _read_jsrt(data, path):
     if pixels.max() > 4095: raise BadImage(f"{path}: {explain_content('')}.")
     return _Picture(pixels, 12, notes=("read as an original JSRT film: 2048 x 2048, 12 bits",))
 
-# %% ../nbs/00_images.ipynb #3ee6d0d9
+# %% ../nbs/00_images.ipynb #4dd38238
 def _tiff_pages(data):
     "The tags of each page of a TIFF file."
     header = data[:16] if 43 in data[2:4] else data[:8]
@@ -292,24 +317,24 @@ def _tiff_pages(data):
 def _tiff_film(pages, path):
     "The number of the page that holds the film, and notes; raises `BadImage` if there are several."
     width, height = np.array([[tags.get(256, 0), tags.get(257, 0)] for tags in pages], float).T
-    marked = np.array([tags.get(254, 0) & 5 > 0 or tags.get(255, 1) == 2 for tags in pages])  # reduced pages and masks, as the file says
+    marked = np.array([tags.get(254, 0) & 5 > 0 or tags.get(255, 1) == 2 for tags in pages])  # reduced pages and masks
     film = int(np.argmax(width * height * (1 if marked.all() else ~marked)))
     reduced = (width < 0.75 * width[film]) & (np.abs(width / height * height[film] / width[film] - 1) < 0.05)
     others = ~marked & ~reduced
     others[film] = False
-    if others.any(): raise BadImage(f"{path}: holds {others.sum() + 1} frames or pages. Save each as a file of its own.")
+    if others.any(): raise _refusal(path, f"holds {others.sum() + 1} frames or pages", "Save each as a separate file")
     return film, () if len(pages) == 1 else (f"holds {len(pages)} pages: the full one is read, not its thumbnails",)
 
-# %% ../nbs/00_images.ipynb #c638dc1a
-_STRIP_READERS = {7: jpeg8_decode, 33003: jpeg2k_decode, 33004: jpeg2k_decode, 33005: jpeg2k_decode, 34712: jpeg2k_decode, 50002: jpegxl_decode, 52546: jpegxl_decode}
+# %% ../nbs/00_images.ipynb #03943ac7
+_STRIP_READERS = {7: jpeg8_decode, 50002: jpegxl_decode, 52546: jpegxl_decode,
+                  33003: jpeg2k_decode, 33004: jpeg2k_decode, 33005: jpeg2k_decode, 34712: jpeg2k_decode}
 
 
 def _tiff_strips(data, tags, width, height):
     "Pixels of a page whose strips or tiles the TIFF library cannot decode."
     down, across = tags.get(323, min(tags.get(278, height), height)), tags.get(322, width)
     where = zip(np.atleast_1d(tags.get(324, tags.get(273))), np.atleast_1d(tags.get(325, tags.get(279))))
-    columns, options = -(-width // across), {"tables": tags[347]} if 347 in tags else {}
-    pixels = None
+    columns, options, pixels = -(-width // across), {"tables": tags[347]} if 347 in tags else {}, None
     for number, (start, length) in enumerate(where):
         part = _STRIP_READERS[tags[259]](data[start:start + length], **options)
         row, column = number // columns * down, number % columns * across
@@ -318,7 +343,7 @@ def _tiff_strips(data, tags, width, height):
         room[:] = part[:room.shape[0], :room.shape[1]]
     return pixels
 
-
+# %% ../nbs/00_images.ipynb #7bebb27e
 def _read_tiff(data, path):
     "TIFF of any kind of number, in strips or tiles."
     pages = _tiff_pages(data)
@@ -327,23 +352,28 @@ def _read_tiff(data, path):
     tags, bits = pages[film], int(np.max(pages[film].get(258, 1)))
     width, height, meaning, packing = tags[256], tags[257], tags.get(262, 1), tags.get(259, 1)
     _check_size(width, height, len(data), path)
-    if meaning == 3 or bits == 1: raise BadImage(f"{path}: {_REFUSED['1' if bits == 1 else 'P']}. Save it as 8- or 16-bit grey.")
-    if meaning not in (0, 1, 2) and (meaning, packing) != (6, 7) or tags.get(277, 1) > 4: raise BadImage(f"{path}: is a colour image. Save it as 8- or 16-bit grey.")
+    if meaning == 3 or bits == 1: raise _refusal(path, _REFUSED["1" if bits == 1 else "P"])
+    grey_or_rgb = meaning in (0, 1, 2) or (meaning, packing) == (6, 7)
+    if tags.get(277, 1) > 4 or not grey_or_rgb: raise _refusal(path, "is a colour image")
     ends = np.add(tags.get(324, tags.get(273, 0)), tags.get(325, tags.get(279, 0)), dtype=np.float64)
     if np.max(ends) > len(data) or not np.min(tags.get(325, tags.get(279, 1))): raise _cut_short(path)
+    if meaning == 6:  # brightness and two colours, which Pillow turns into RGB, and upright
+        image = Image.open(BytesIO(data), formats=["TIFF"])
+        image.seek(film)
+        return _Picture(np.asarray(image), notes=notes)
     by_strips = packing in _STRIP_READERS and (packing != 7 or bits == 12)
     pixels = _tiff_strips(data, tags, width, height) if by_strips else tiff_decode(data, film)
     if pixels.ndim == 3 and tags.get(284, 1) == 2: pixels = np.moveaxis(pixels, 0, -1)
     declared = int(np.max(tags.get(281, tags.get(341, 0))))
     return _Picture(pixels, bits if bits < 16 else declared.bit_length(), tags.get(274, 1), meaning == 0, notes)
 
-# %% ../nbs/00_images.ipynb #13d826b3
-_READERS = {"PNG": _read_pillow, "BMP": _read_pillow, "GIF": _read_pillow, "WebP": _read_pillow, "PGM": _read_pillow, "PPM": _read_pillow,
-            "JPEG": _read_jpeg, "JPEG 2000": _read_jpeg2000, "JPEG XL": _read_jpegxl, "TIFF": _read_tiff, "JSRT": _read_jsrt}
+# %% ../nbs/00_images.ipynb #a41f1ead
+_READERS = dict.fromkeys(("PNG", "BMP", "GIF", "WebP", "PGM", "PPM"), _read_pillow) | {
+    "JPEG": _read_jpeg, "TIFF": _read_tiff, "JPEG 2000": _read_jpeg2000, "JPEG XL": _read_jpegxl, "JSRT": _read_jsrt}
 
 
 def _read_picture(path):
-    "What an image file holds, with a note if its name says otherwise; raises `BadImage` if it is damaged or not an image."
+    "What an image file holds, and notes; raises `BadImage` if it is damaged or not an image."
     data = read_bytes(path)
     kind = name_content(data)
     if len(data) == 2 * 2048 * 2048 and kind in ("", "nothing but zeros"): kind = "JSRT"
@@ -355,14 +385,14 @@ def _read_picture(path):
     except BadInput:
         raise
     except Image.DecompressionBombError as error:
-        raise BadImage(f"{path}: has more than {MAX_PIXELS:,} pixels. Reduce the image first.") from error
+        raise _refusal(path, f"has more than {MAX_PIXELS:,} pixels", "Reduce the image first") from error
     except Exception as error:  # on damaged files the decoders raise nearly anything
         if "not implemented" in str(error) or "not configured" in str(error):
-            raise BadImage(f"{path}: is packed in a way that cannot be read here ({error}). Save it as a 16-bit PNG.") from error
-        raise BadImage(f"{path}: is damaged ({error or type(error).__name__}). Copy it again.") from error
+            raise _refusal(path, f"is packed in a way that cannot be read here ({error})", "Save it as PNG") from error
+        raise _refusal(path, f"is damaged ({error or type(error).__name__})", "Copy it again") from error
     ending = Path(path).suffix.lower()
-    notes = (f"{kind} data in a file named {ending}",) if ending and kind != "JSRT" and ending not in _ENDINGS[kind] else ()
-    return picture, notes + picture.notes
+    misnamed = ending and kind != "JSRT" and ending not in _ENDINGS[kind]
+    return picture, ((f"{kind} data in a file named {ending}",) if misnamed else ()) + picture.notes
 
 # %% ../nbs/00_images.ipynb #59b52a69
 def _one_channel(pixels, path):
@@ -371,32 +401,34 @@ def _one_channel(pixels, path):
     grey, notes = pixels, ()
     if pixels.shape[2] in (2, 4):
         opaque = 1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max
-        if (pixels[..., -1] != opaque).any(): raise BadImage(f"{path}: has transparency. Save it as 8- or 16-bit grey.")
+        if (pixels[..., -1] != opaque).any(): raise _refusal(path, "has transparency")
         grey, notes = pixels[..., :-1], ("its transparency channel is opaque everywhere and was left out",)
-    grey = grey.astype(np.int64) if grey.dtype.kind in "iu" else grey
-    if grey.shape[2] > 3 or not (np.ptp(grey, axis=2) <= (2 if grey.dtype.kind == "i" else 1e-3)).all():  # JPEG may round them apart
-        raise BadImage(f"{path}: is a colour image. Save it as 8- or 16-bit grey.")
+    grey, apart = (grey, 1e-3) if grey.dtype.kind == "f" else (grey.astype(np.int64), 2)  # JPEG rounds channels apart
+    if grey.shape[2] > 3 or not (np.ptp(grey, axis=2) <= apart).all(): raise _refusal(path, "is a colour image")
     return pixels[..., 0], notes
 
 
 def _whole_numbers(pixels, path):
     "Pixels as int32 from 0 to 255 or 65535, their depth, and notes; raises `BadImage` if they do not fit."
-    if pixels.dtype == bool: raise BadImage(f"{path}: {_REFUSED['1']}. Save it as 8- or 16-bit grey.")
-    if not np.isfinite(pixels).all(): raise BadImage(f"{path}: holds NaN or infinite values. Export it again as 16-bit grey.")
+    again = "Export it as 16-bit grey"
+    if pixels.dtype == bool: raise _refusal(path, _REFUSED["1"])
+    if not np.isfinite(pixels).all(): raise _refusal(path, "holds NaN or infinite values", again)
     low, high, bits = pixels.min(), pixels.max(), 8 * pixels.itemsize
-    if low == high: raise BadImage(f"{path}: every pixel has the same value {low}. There is nothing to see on it.")
+    if low == high: raise _refusal(path, f"every pixel has the same value {low}", "There is nothing to see on it")
     if pixels.dtype.kind == "f":
         if low < 0 or high > 1 + 1e-6:
-            raise BadImage(f"{path}: has {bits}-bit floating-point values from {low:.6g} to {high:.6g}, outside 0 to 1. Scale them, or export it as 16-bit grey.")
-        return np.round(np.minimum(pixels, 1).astype(np.float64) * 65535).astype(np.int32), 16, ("floating-point values: the result has 16 bits",)
-    if low < 0: raise BadImage(f"{path}: has negative numbers ({low:,} to {high:,}). Export it as 16-bit grey without a sign.")
-    if high > 65535: raise BadImage(f"{path}: has {bits}-bit numbers ({low:,} to {high:,}). Export it as 16-bit grey.")
+            found = f"{bits}-bit floating-point values from {low:.6g} to {high:.6g}"
+            raise _refusal(path, f"has {found}, outside 0 to 1", again)
+        numbers = np.round(np.minimum(pixels, 1).astype(np.float64) * 65535).astype(np.int32)
+        return numbers, 16, ("floating-point values: the result has 16 bits",)
+    if low < 0: raise _refusal(path, f"has negative numbers ({low:,} to {high:,})", again + " without a sign")
+    if high > 65535: raise _refusal(path, f"has {bits}-bit numbers ({low:,} to {high:,})", again)
     note = (f"{bits}-bit numbers that fit into 16 bits: the result has 16",) if bits > 16 else ()
     return pixels.astype(np.int32), 8 if bits == 8 else 16, note
 
-# %% ../nbs/00_images.ipynb #3ed26a7b
+# %% ../nbs/00_images.ipynb #6c8bbb35
 def _is_above_film(pixels, count, white):
-    "Whether only a frame, markers and hot pixels lie above a number; `count` says how often each number is in `pixels` (H, W) uint16."
+    "Whether only frame, markers and hot pixels lie above a number; `count[n]` of the `pixels` (H, W) are n."
     film, above = count[:white + 1].sum(), count[white + 1:]
     few, reach = max(4, film // 1000), 3 * (white + 1)
     if above.sum() <= few: return film > 0
@@ -414,15 +446,17 @@ def _is_above_film(pixels, count, white):
     edges = cv2.dilate(cv2.erode(marks, np.ones((3, 3))), np.ones((9, 9)))
     return np.count_nonzero((pixels > white) & (marks == 0) & (edges == 0)) <= few
 
-# %% ../nbs/00_images.ipynb #26ba6d85
+# %% ../nbs/00_images.ipynb #66868dfe
 def _full_depth(count, depth, bits):
     "The depth of a film that fits into `depth` of `bits` bits but may be darker than its full range; `count` as above."
     numbers = np.flatnonzero(count[:2**depth])
     step = int(np.gcd.reduce(np.diff(numbers))) if len(numbers) >= 32 else 1
     if step == 257: depth = 16  # a byte, twice
-    elif step in (4, 16, 64, 256): depth = next(d for d in (step.bit_length() + np.array([7, 9, 11, 13])).clip(max=16) if d >= depth)
+    if step in (4, 16, 64, 256):
+        depth = next(d for d in (step.bit_length() + np.array([7, 9, 11, 13])).clip(max=16) if d >= depth)
+    few = count[:2**depth].sum() // 1000
     for stop in (10, 12, 14):
-        if stop - 2 <= depth < stop and count[2**stop - 2**(stop - 8):2**stop].max() > count[:2**depth].sum() // 1000: depth = stop
+        if stop - 2 <= depth < stop and count[2**stop - 2**(stop - 8):2**stop].max() > few: depth = stop
     return bits if bits not in (8, 16) and depth == bits - 1 else min(int(depth), bits)
 
 
@@ -430,8 +464,8 @@ def guess_white(
     numbers: np.ndarray,                 # (H, W) integers, the stored numbers of a film
     bits: int,                           # bits of a number: 16 for a plain 16-bit file, or what a header declares
     padding: np.ndarray | None = None,   # (H, W) bool, True where there is no picture
-) -> tuple[int, str]:                    # the number that means white, 2**depth - 1, and a note; "" if nothing had to be guessed
-    "The white point of a film: the smallest depth from 8 bits up that it fits into, without frame, markers and hot pixels."
+) -> tuple[int, str]:                    # the number that means white, 2**depth - 1, and a note, "" without a guess
+    "The white point of a film: the smallest depth that all but frame, markers and hot pixels fit into."
     if bits <= 8: return 255, ""
     step = max(1, int((numbers.size / 1e6)**0.5))  # a million pixels are enough
     pixels = numbers if padding is None else np.where(padding, 0, numbers)
@@ -448,12 +482,12 @@ class RawFilm:
     "A film as its file holds it, before it is judged, and the way back into such a file."
     path: Path                           # the file it was read from
     numbers: np.ndarray                  # (H, W) int32, the stored numbers
-    table: np.ndarray                    # (N,) float32 in [0, 1], monotone: the displayed grey of each number from `lowest` up
+    table: np.ndarray                    # (N,) float32 in [0, 1], monotone: the grey of each number from `lowest` up
     lowest: int = 0                      # the smallest number that a pixel can hold
     depth: int = 8                       # bits of a number in the file: 8 or 16
-    padding: np.ndarray | None = None    # (H, W) bool, True where there is no picture: declared padding, or numbers beyond white
-    notes: tuple = ()                    # remarks for the reader of a report, for example "JPEG data in a file named .png"
-    doubt: str = ""                      # why the file itself says that this is not a frontal chest film; "" if it does not
+    padding: np.ndarray | None = None    # (H, W) bool, True where there is no picture: padding, frame, marker
+    notes: tuple = ()                    # remarks for a report, for example "JPEG data in a file named .png"
+    doubt: str = ""                      # why the file itself says that this is not a frontal chest film, or ""
     suffix = ".png"                      # the ending of a result
 
     @property
@@ -463,16 +497,16 @@ class RawFilm:
 
     @property
     def white(self) -> int:
-        "The number at the end of the table that means white (in a negative: black): the first of those that look the same."
+        "The number that means white (or black, in a negative): the first at the end of the table."
         return self.lowest + int(np.argmax(self.table >= self.table[-1]))
 
     def encode(self, numbers: np.ndarray, made_by: str) -> bytes:
         "A file of the same depth with other numbers (H, W), as PNG."
         return cv2.imencode(".png", numbers.astype(np.uint8 if self.depth == 8 else np.uint16))[1].tobytes()
 
-# %% ../nbs/00_images.ipynb #9068342a
+# %% ../nbs/00_images.ipynb #1213b2cc
 def _find_white(numbers, depth, declared, given):
-    "The number that means white, and a note if it was guessed; `declared` are the bits that the file names, 0 if it does not."
+    "The number that means white, and a note if it was guessed; `declared` are the bits that the file names, or 0."
     guess, note = guess_white(numbers, depth)
     if 8 < declared < 16 and guess < 2**declared: guess, note = guess_white(numbers, declared)
     if given is None: return guess, note
@@ -488,7 +522,7 @@ def _turn_upright(pixels, orientation):
 
 # %% ../nbs/00_images.ipynb #7082e43e
 def decode_image(
-    path: str | os.PathLike,    # an image file of 8 or 16 bits of grey: PNG, JPEG, TIFF, JPEG 2000, JPEG XL, BMP, PGM, JSRT .IMG
+    path: str | os.PathLike,    # a grey image: PNG, JPEG, TIFF, JPEG 2000, JPEG XL, BMP, PGM, GIF, WebP, JSRT .IMG
     white: int | None = None,   # the number that means white, if it is known, for example from the other film of a pair
 ) -> RawFilm:                   # the stored numbers, and how they are displayed
     "Reads an image file; raises `BadImage` with the reason if it is not a radiograph."
@@ -498,17 +532,20 @@ def decode_image(
     notes += alpha + fits
     if pixels.dtype.kind == "f": white, guess = 65535, ""  # values from 0 to 1 say it themselves
     else: white, guess = _find_white(numbers, depth, picture.bits, white)
-    if picture.negative: numbers, notes = np.maximum(white - numbers, 0), (*notes, "stored with 0 as white: inverted as the file says")
+    if picture.negative:
+        numbers, notes = np.maximum(white - numbers, 0), (*notes, "white is stored as 0: inverted, as the file says")
     if picture.turned in range(2, 9):
         numbers, notes = _turn_upright(numbers, picture.turned), (*notes, "turned upright as its EXIF tag says")
     beyond = numbers > white + white // 8 if guess else np.False_
-    if beyond.any(): guess += f"; {beyond.mean():.2%} of the pixels are beyond it (frame, marker or hot pixels) and keep their numbers"
+    if beyond.any():
+        guess += f"; {beyond.mean():.2%} of the pixels are brighter (frame, marker, hot pixels) and stay as they are"
+    if guess: notes = (*notes, guess)
     table = np.minimum(np.arange(2**depth, dtype=np.float32) / white, 1)
-    return RawFilm(Path(path), numbers, table, 0, depth, beyond if beyond.any() else None, (*notes, guess) if guess else notes)
+    return RawFilm(Path(path), numbers, table, 0, depth, beyond if beyond.any() else None, notes)
 
 # %% ../nbs/00_images.ipynb #69ecf925
 def _inverse(table):
-    "The greys of a table, ascending, and for each the place in the table that shows it; of a flat end, the place next to the slope."
+    "The greys of a table, ascending, and the place in the table of each; of a flat end, the place next to the slope."
     greys, first, count = np.unique(table, return_index=True, return_counts=True)
     place, last = first + (count - 1) / 2, first + count - 1
     place[0], place[-1] = (last[0], first[-1]) if table[-1] > table[0] else (first[0], last[-1])
@@ -519,7 +556,7 @@ def to_stored(
     raw: RawFilm,        # the film that a result belongs to
     grey: np.ndarray,    # (H, W) or (H, W, 1) float in [0, 1], the result as it is to be displayed
 ) -> np.ndarray:         # (H, W) int32, in the numbers of the film's file
-    "The stored numbers that show `grey`; padding, and what did not change, keep their numbers. Raises `BadInput` for a wrong image."
+    "The numbers that show `grey`; padding, and what did not change, keep theirs. Raises `BadInput` for a wrong image."
     grey = grey[..., None] if isinstance(grey, np.ndarray) and grey.ndim == 2 else grey
     grey = check_image(grey, "the result", like=raw.numbers[..., None])[..., 0]
     greys, places = _inverse(raw.table)
@@ -551,12 +588,14 @@ def write_film(
     bone_dark: bool = False,  # True writes a negative
     white: int | None = None, # the grey value that means 1.0; default the largest of the depth
 ) -> Path:                    # the path written
-    "Writes an image as a grey PNG, as a whole or not at all; raises `BadInput` for a wrong image, name or setting, and `OSError`."
+    "Writes a grey PNG, as a whole or not at all; raises `BadInput` for a wrong image, name or setting, and `OSError`."
     image, path = np.clip(check_image(image), 0, 1)[..., 0], Path(path)
-    if path.suffix.lower() != ".png": raise BadInput(f"{path}: films are written as PNG. Choose a name that ends in .png.")
+    if path.suffix.lower() != ".png": raise BadInput(f"{path}: films are written as PNG. Use a name ending in .png.")
     if depth not in (8, 16): raise BadInput(f"depth is {depth}; it must be 8 or 16.")
-    if not 1 <= (white or 2**depth - 1) < 2**depth: raise BadInput(f"white is {white}; in {depth} bits it must be from 1 to {2**depth - 1}.")
-    levels = np.round((1 - image if bone_dark else image) * np.float32(white or 2**depth - 1)).astype(np.uint8 if depth == 8 else np.uint16)
+    most = 2**depth - 1 if white is None else white
+    if not 1 <= most < 2**depth: raise BadInput(f"white is {white}; for {depth} bits it is 1 to {2**depth - 1}.")
+    levels = np.round((1 - image if bone_dark else image) * np.float32(most))
+    levels = levels.astype(np.uint8 if depth == 8 else np.uint16)
     with atomic_path(path) as part: part.write_bytes(cv2.imencode(".png", levels)[1].tobytes())
     return path
 
@@ -565,7 +604,7 @@ def resize(
     image: np.ndarray,             # (H, W, 1) float in [0, 1], or in [-1, 1] for a difference of two films
     size: int | tuple[int, int],   # new side in pixels, or (height, width)
 ) -> np.ndarray:                   # (h, w, 1) float32
-    "Resizes an image, averaging when it shrinks and interpolating linearly when it grows; raises `BadInput` for a wrong image."
+    "Resizes an image, averaging when it shrinks, interpolating when it grows; raises `BadInput` for a wrong image."
     image = check_image(image, "the image", low=-1)
     height, width = (size, size) if isinstance(size, (int, np.integer)) else size
     if image.shape[:2] == (height, width): return image
