@@ -33,7 +33,7 @@ from PIL import Image, ImageDraw, ImageFont
 from .images import BadImage, BadInput, atomic_path, check_image, resize, show_films
 from .dicom import is_dicom, open_film
 from .files import LOST, ModelConfig, claim_outputs, find_duplicates, find_films, retry, write_json
-from .data import BadFolder, case_key, describe_doubts, find_pairs, find_same_patients, open_pair, read_pair
+from .data import BadFolder, case_key, find_pairs, find_same_patients, open_pair, read_pair
 from .export import find_weights, load_functions, name_weights, shipped_weights
 from .metrics import (METRICS, confidence_interval, fit, insert_nodule, nodule_preservation, nodule_transfer, results_table,
                              score_case, summarise)
@@ -464,12 +464,11 @@ def _summary(rows):
 
 
 def _score(pairs, size, systems, progress):
-    "A case for each pair that all systems can do, problems, and notes on odd pairs; a system is a function (pair, xray, soft) -> film, further entries."
-    cases, problems, doubted = [], [], {}
+    "A case for each pair that all systems can do, and problems; a system is a function (pair, xray, soft) -> film, further entries."
+    cases, problems = [], []
     for pair in pairs:
         try:
-            *films, doubted[pair] = open_pair(pair)
-            xray, soft = (resize(film, size or film.shape[:2]) for film in films)
+            xray, soft = read_pair(pair, size)
             rows = {"identity": score_case(xray, soft, xray)}
             for name, predict in systems.items():
                 pred, more = predict(pair, xray, soft)
@@ -479,16 +478,16 @@ def _score(pairs, size, systems, progress):
             problems.append(str(error))
         if progress: progress(len(cases) + len(problems), len(pairs))
     if not cases: raise BadInput("\n".join(["There is no pair that could be evaluated.", *problems]))
-    return cases, problems, describe_doubts(list(doubted), list(doubted.values()))
+    return cases, problems
 
 
 def _evaluate(pairs, size, predict, progress):
     "The report on one system."
-    scored, problems, notes = _score(pairs, size, {"model": predict}, progress)
+    scored, problems = _score(pairs, size, {"model": predict}, progress)
     names = [{"case": case["case"], "file": case["file"]} for case in scored]
     cases = [name | case["systems"]["model"] | {"identity": case["systems"]["identity"]} for name, case in zip(names, scored)]
     return {"n": len(cases), "size": size, "identity": _summary([case["identity"] for case in cases]),
-            "model": _summary(cases), "cases": cases, "notes": notes, "problems": problems}
+            "model": _summary(cases), "cases": cases, "problems": problems}
 
 # %% ../nbs/11_testing.ipynb #29302636
 def evaluate(
@@ -496,7 +495,7 @@ def evaluate(
     suppressor: Suppressor,    # from `load_suppressor`
     size: int | None = None,   # side at which both films of a pair are read and compared; default: the working size
     progress=None,             # called after each pair with the number done and the number in all
-) -> dict:                     # "n", "size", "identity", "model", "detected", "cases" (a row each), "notes" and "problems" (messages)
+) -> dict:                     # "n", "size", "identity", "model", "detected", "cases" (a row each), "problems" (messages)
     "Measures a model beside doing nothing; raises `BadInput` if no pair can be read."
     def predict(pair, xray, soft):
         pred = suppressor.suppress(xray)
@@ -640,8 +639,7 @@ def benchmark(
     "Measures systems beside doing nothing, all on the same unseen cases; raises `BadInput` if there are none."
     allowed, notes = _leave_out(pairs, weights, trained_on)
     systems, common, problems = _open_systems(allowed, peers, weights)
-    cases, unread, odd = _score(common, size, systems, progress)
-    notes += odd
+    cases, unread = _score(common, size, systems, progress)
     for name in systems:
         negatives = sum("negative" in case["systems"][name] for case in cases)
         if negatives: notes.append(f"{name}: {negatives} of {len(cases)} films are negatives of their X-rays and were turned around")
