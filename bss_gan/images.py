@@ -38,7 +38,7 @@ class BadInput(ValueError):
 class BadImage(BadInput):
     "An image file cannot be used as a radiograph."
 
-# %% ../nbs/00_images.ipynb #7a9a5f92
+# %% ../nbs/00_images.ipynb #10c6db4d
 def _wrong_form(image):
     "What is wrong with the type or the shape of an image argument, and what to do; an empty text if nothing is."
     if isinstance(image, (str, os.PathLike)): return f"a file name ({image}). Open the file first: open_film(path).xray"
@@ -66,7 +66,7 @@ def _wrong_range(least, most):
     else: todo = "divide by 255" if most <= 255 else "divide by the number that means white, 4095 for 12 bits"
     return f"values from {least:.6g} to {most:.6g}; {todo}"
 
-# %% ../nbs/00_images.ipynb #050e24e1
+# %% ../nbs/00_images.ipynb #a2a789c7
 def check_image(
     image: np.ndarray,               # (H, W, 1) float32 or float64 in [0, 1]
     what: str = "the film",          # how a message calls it
@@ -85,7 +85,7 @@ def check_image(
         raise BadInput(f"{what} must have the shape {np.shape(like)} of the film it belongs to; got {image.shape}.")
     return image.astype(np.float32, copy=False)
 
-# %% ../nbs/00_images.ipynb #e8a212ee
+# %% ../nbs/00_images.ipynb #c2e4ae7b
 _STARTS = {  # the first bytes of a file, and what it is
     b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8": "JPEG", b"BM": "BMP", b"GIF8": "GIF",
     b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF",
@@ -110,7 +110,7 @@ def _is_text(start):
     control = start.translate(None, bytes(range(32, 256)) + b"\t\n\r\f")
     return not control and "\ufffd" not in start.decode("utf-8", "replace")[:-1]
 
-# %% ../nbs/00_images.ipynb #965d53e6
+# %% ../nbs/00_images.ipynb #2d394cc6
 def name_content(
     data: bytes,  # the first bytes of a file, 512 or more if it has that many
 ) -> str:         # "PNG", "JPEG", "DICOM", "a Git LFS pointer", "an HTML page", ...; "" if unknown
@@ -131,7 +131,7 @@ def name_content(
     if not data.strip(b"\0"): return "nothing but zeros" if data else ""
     return "text" if is_text else ""
 
-# %% ../nbs/00_images.ipynb #64ef3ece
+# %% ../nbs/00_images.ipynb #aee6ab74
 _ENDINGS = {
     "PNG": {".png"}, "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif", ".jls"}, "TIFF": {".tif", ".tiff"},
     "BMP": {".bmp", ".dib"}, "GIF": {".gif"}, "WebP": {".webp"}, "PGM": {".pgm", ".pnm"}, "PPM": {".ppm", ".pnm"},
@@ -240,7 +240,7 @@ def _read_pillow(data, path):
     mark = data.find(b"sBIT", 0, data.find(b"IDAT")) if image.format == "PNG" else -1
     return _Picture(pixels, data[mark + 4] if mark > 0 else 0, image.getexif().get(0x0112, 1), notes=notes)
 
-# %% ../nbs/00_images.ipynb #8d629eb5
+# %% ../nbs/00_images.ipynb #10ee106f
 def _jpeg_frame(data):
     "The marker of a JPEG's frame, and its bits, height and width; all 0 if there is none."
     at = 2
@@ -269,7 +269,7 @@ def _read_jpeg2000(data, path):
     _check_size(right - left, bottom - top, len(data), path)
     return _Picture(jpeg2k_decode(data), (data[at + 42] & 127) + 1)
 
-# %% ../nbs/00_images.ipynb #fb8c6324
+# %% ../nbs/00_images.ipynb #2909ef54
 def _jpegxl_size(data):
     "Width and height in the header of a JPEG XL file."
     box = max(data.find(b"jxlc") + 4, data.find(b"jxlp") + 8) if data[:2] != b"\xff\x0a" else 0
@@ -300,7 +300,7 @@ def _read_jsrt(data, path):
     if pixels.max() > 4095: raise BadImage(f"{path}: {explain_content('')}.")
     return _Picture(pixels, 12, notes=("read as an original JSRT film: 2048 x 2048, 12 bits",))
 
-# %% ../nbs/00_images.ipynb #36d19aa9
+# %% ../nbs/00_images.ipynb #4dd38238
 def _tiff_pages(data):
     "The tags of each page of a TIFF file."
     header = data[:16] if 43 in data[2:4] else data[:8]
@@ -325,7 +325,7 @@ def _tiff_film(pages, path):
     if others.any(): raise _refusal(path, f"holds {others.sum() + 1} frames or pages", "Save each as a separate file")
     return film, () if len(pages) == 1 else (f"holds {len(pages)} pages: the full one is read, not its thumbnails",)
 
-# %% ../nbs/00_images.ipynb #21271400
+# %% ../nbs/00_images.ipynb #03943ac7
 _STRIP_READERS = {7: jpeg8_decode, 50002: jpegxl_decode, 52546: jpegxl_decode,
                   33003: jpeg2k_decode, 33004: jpeg2k_decode, 33005: jpeg2k_decode, 34712: jpeg2k_decode}
 
@@ -343,7 +343,7 @@ def _tiff_strips(data, tags, width, height):
         room[:] = part[:room.shape[0], :room.shape[1]]
     return pixels
 
-# %% ../nbs/00_images.ipynb #72007997
+# %% ../nbs/00_images.ipynb #7bebb27e
 def _read_tiff(data, path):
     "TIFF of any kind of number, in strips or tiles."
     pages = _tiff_pages(data)
@@ -367,7 +367,7 @@ def _read_tiff(data, path):
     declared = int(np.max(tags.get(281, tags.get(341, 0))))
     return _Picture(pixels, bits if bits < 16 else declared.bit_length(), tags.get(274, 1), meaning == 0, notes)
 
-# %% ../nbs/00_images.ipynb #675d36f1
+# %% ../nbs/00_images.ipynb #a41f1ead
 _READERS = dict.fromkeys(("PNG", "BMP", "GIF", "WebP", "PGM", "PPM"), _read_pillow) | {
     "JPEG": _read_jpeg, "TIFF": _read_tiff, "JPEG 2000": _read_jpeg2000, "JPEG XL": _read_jpegxl, "JSRT": _read_jsrt}
 
@@ -426,7 +426,7 @@ def _whole_numbers(pixels, path):
     note = (f"{bits}-bit numbers that fit into 16 bits: the result has 16",) if bits > 16 else ()
     return pixels.astype(np.int32), 8 if bits == 8 else 16, note
 
-# %% ../nbs/00_images.ipynb #e97d8327
+# %% ../nbs/00_images.ipynb #6c8bbb35
 def _is_above_film(pixels, count, white):
     "Whether only frame, markers and hot pixels lie above a number; `count[n]` of the `pixels` (H, W) are n."
     film, above = count[:white + 1].sum(), count[white + 1:]
@@ -446,7 +446,7 @@ def _is_above_film(pixels, count, white):
     edges = cv2.dilate(cv2.erode(marks, np.ones((3, 3))), np.ones((9, 9)))
     return np.count_nonzero((pixels > white) & (marks == 0) & (edges == 0)) <= few
 
-# %% ../nbs/00_images.ipynb #8d822558
+# %% ../nbs/00_images.ipynb #66868dfe
 def _full_depth(count, depth, bits):
     "The depth of a film that fits into `depth` of `bits` bits but may be darker than its full range; `count` as above."
     numbers = np.flatnonzero(count[:2**depth])
@@ -504,7 +504,7 @@ class RawFilm:
         "A file of the same depth with other numbers (H, W), as PNG."
         return cv2.imencode(".png", numbers.astype(np.uint8 if self.depth == 8 else np.uint16))[1].tobytes()
 
-# %% ../nbs/00_images.ipynb #5f887dea
+# %% ../nbs/00_images.ipynb #1213b2cc
 def _find_white(numbers, depth, declared, given):
     "The number that means white, and a note if it was guessed; `declared` are the bits that the file names, or 0."
     guess, note = guess_white(numbers, depth)
