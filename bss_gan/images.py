@@ -589,8 +589,8 @@ def atomic_path(
     "Lists the yielded file as an output and renames it to its final name if the block succeeds; removes it if not."
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    ending = path.suffix if len(os.fsencode(path.suffix)) < 40 else ""  # names are limited in bytes
-    part = path.with_name(f".{uuid.uuid4().hex[:8]}.part{ending}")
+    end = path.name[-20:]  # with all endings, .weights.h5 for example; a name may have 255 bytes, a letter up to four
+    part = path.with_name(f".{uuid.uuid4().hex[:8]}.part.{end}")
     try:
         yield part
         record_output(part, path.name)  # before the rename: a file under its final name is always on the list
