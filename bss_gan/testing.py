@@ -275,8 +275,10 @@ def _claim(path, target):
 
 def _judge(film, target, soft, suppressor):
     "The result of a film that is done."
-    chest = film.judged.chest >= 0.5
-    notes = (*film.notes, *["not judged, since it does not look like a frontal chest film"] * (not chest))
+    chest, described = film.judged.chest >= 0.5, getattr(film.raw, "dataset", None) or {}
+    again = "Bone shadows suppressed by bss_gan" in str(described.get("DerivationDescription"))
+    notes = (*film.notes, *["not judged, since it does not look like a frontal chest film"] * (not chest),
+             *["bone was suppressed in this film before, as its file says"] * again)
     verdict = suppressor.verdict(film.xray, soft) if chest else ("", None)
     return SuppressionResult(film.path, target, True, "", *verdict, film.bone_dark, False, notes,
                              bone_removed(film.xray, soft), -90 * film.judged.turns % 360)
