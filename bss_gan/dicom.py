@@ -62,7 +62,7 @@ def _after_picture():
         return False
     return stop
 
-# %% ../nbs/02_dicom.ipynb #fe1377cf
+# %% ../nbs/02_dicom.ipynb #d3332f7a
 _ADVICE = {"a Git LFS pointer": "Get the file itself with 'git lfs pull'",
            "an HTML page": "Download the file again, after logging in",
            "a ZIP archive": "Unpack it first", "gzip": "Unpack it first"}
@@ -87,7 +87,7 @@ def _open(path):
         if tag.group in (0, 2): del dataset[tag]  # commands, and a head in the wrong place
     return dataset
 
-# %% ../nbs/02_dicom.ipynb #904f5f64
+# %% ../nbs/02_dicom.ipynb #e0cb3735
 def _find_syntax(dataset):
     "Makes sure that the file says how it is coded, in the usual order of bytes; a note on what was assumed."
     meta, notes = dataset.file_meta, ()
@@ -173,7 +173,7 @@ def _doubt_modality(modality):
     if modality in _OTHER_MODALITIES: return f"is of the modality {modality}, not a plain radiograph (CR, DX)"
     return "" if modality in ("CR", "DX", "RG", "DR", "XR", "X-RAY", "XRAY") else None
 
-# %% ../nbs/02_dicom.ipynb #019b637b
+# %% ../nbs/02_dicom.ipynb #b2214acb
 _DIRECTIONS = {"L": (1, 0), "R": (-1, 0), "F": (0, 1), "H": (0, -1)}
 
 
@@ -200,11 +200,13 @@ def _check_contents(dataset):
     notes = ((f"the file does not say its {' or '.join(unsaid)}: taken as a frontal chest film",) if unsaid else ()) + (
         (f"the words for its {' and '.join(unknown)} are not known here: taken as a frontal chest film",)
         if unknown else ())
+    if "SUPPRESSED BY BSS_GAN" in _text(dataset, "DerivationDescription"):
+        notes += ("is already a result of bss_gan: its bones were suppressed before",)
     if _text(dataset, "BurnedInAnnotation") == "YES":
         notes += ("has writing burned into the picture, which may name the patient (BurnedInAnnotation)",)
     return doubts[0] if doubts else "", notes
 
-# %% ../nbs/02_dicom.ipynb #0f9b391a
+# %% ../nbs/02_dicom.ipynb #c4599d0d
 def _value(dataset, name):
     "The value of an element; None if it is absent, empty, or can't be read."
     try: value = dataset.get(name)
@@ -228,7 +230,7 @@ def _number(dataset, name, otherwise):
     numbers = _numbers(dataset, name)
     return otherwise if not numbers or np.isnan(numbers[0]) else numbers[0]
 
-# %% ../nbs/02_dicom.ipynb #1970b378
+# %% ../nbs/02_dicom.ipynb #2e278ee0
 def _missing_picture(dataset):
     "What there is in place of PixelData."
     for name in ("FloatPixelData", "DoubleFloatPixelData"):
@@ -250,7 +252,7 @@ def _no_picture(kind):
     known = name != str(kind) and "Image" not in name and "Secondary Capture" not in name
     return f"an object of the kind {name}" if known else ""
 
-# %% ../nbs/02_dicom.ipynb #81e5f5e5
+# %% ../nbs/02_dicom.ipynb #fcbab426
 _FILMS = {uid.ComputedRadiographyImageStorage, uid.DigitalXRayImageStorageForPresentation,
           uid.DigitalXRayImageStorageForProcessing,
           uid.SecondaryCaptureImageStorage, uid.MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
@@ -267,7 +269,7 @@ def _check_object(dataset):
         return f"is of the kind {uid.UID(kind).name}. Only CR, DX and secondary capture films are read"
     if (frames := _number(dataset, "NumberOfFrames", 1)) > 1:
         return f"holds {frames:.0f} frames. Export each frame as a separate film"
-    if "PixelData" not in dataset: return _missing_picture(dataset)
+    if _value(dataset, "PixelData") is None: return _missing_picture(dataset)
     missing = [name for name in _NEEDED if _value(dataset, name) is None]
     if missing: return f"does not say its {', '.join(missing)}. Export it again from where it came"
     photometric = re.sub(r"\W", "", _plain(dataset.PhotometricInterpretation))
@@ -311,7 +313,7 @@ def _check_size(dataset):
     again = "Copy it again, or export it again if that does not help"
     return f"holds {len(data):,} bytes of pixels instead of {expected:,}. {again}"
 
-# %% ../nbs/02_dicom.ipynb #44cada9f
+# %% ../nbs/02_dicom.ipynb #f40150f2
 def _is_packed(dataset):
     "Whether the picture is in fragments, as all compressed ones are."
     syntax = dataset.file_meta.TransferSyntaxUID
@@ -366,7 +368,7 @@ def _words(dataset):
     if words.shape != shape: raise ValueError(f"its picture has the shape {words.shape}")
     return words.astype(np.int32) & 0xFFFF
 
-# %% ../nbs/02_dicom.ipynb #5b795708
+# %% ../nbs/02_dicom.ipynb #ac9b1e71
 def _lowest(dataset):
     "The smallest number that a pixel can hold."
     return -(2 ** (dataset.BitsStored - 1)) if dataset.PixelRepresentation else 0
@@ -395,7 +397,7 @@ def _roughness(numbers, padding):
     steps = np.diff(numbers, axis=1)[picture[:, 1:] & picture[:, :-1]]
     return float(np.mean(steps**2)) / max(1.0, high - low) ** 2 if steps.size else 0.0
 
-# %% ../nbs/02_dicom.ipynb #36e7c5b0
+# %% ../nbs/02_dicom.ipynb #d7fa4bda
 def _readings(words, told):
     "The ways to read the bits of words that make sense, (shift, bits, signed): first what the header says."
     shift, bits, signed = told
@@ -421,7 +423,7 @@ def _smoothest(words, padding, told):
     best = 0 if rough[0] <= 2 * min(rough) + 1e-6 else int(np.argmin(rough))
     return readings[best], rough[best]
 
-# %% ../nbs/02_dicom.ipynb #713bd7ad
+# %% ../nbs/02_dicom.ipynb #a305d5d0
 def _read_bits(dataset, words, padding):
     "The numbers of the pixels, (H, W) int32, as the header says or as the picture shows; notes. Corrects the header."
     told, turned = _told(dataset), ()
@@ -496,7 +498,7 @@ def _suggestions(dataset, values):
         yield f"window ({center:g} / {width:g})", _through_window(values, center, width, function)
     if len(windows[0]) != len(windows[1]) and 0 in map(len, windows): yield "window", None
 
-
+# %% ../nbs/02_dicom.ipynb #76301967
 def _fault(grey, counts):
     "Why a way to show a film can't be used, or ''; `counts` says how many pixels have each value."
     if grey is None or not np.isfinite(grey).all(): return "cannot be read"
@@ -581,7 +583,7 @@ class DicomRaw(RawFilm):
                 derived = _derive(self.dataset, numbers, made_by)
                 derived.save_as(data, implicit_vr=False, little_endian=True, enforce_file_format=True)
         except Exception as error:  # an element whose text, date or number is not what its type asks for
-            why = f"has an element that cannot be written ({_first_line(error)}). Export it again from where it came"
+            why = f"has an element that cannot be written{_first_line(error)}. Export it again from where it came"
             raise BadImage(f"{self.path}: {why}.") from error
         return data.getvalue()
 
@@ -618,7 +620,7 @@ def _shape_notes(dataset):
         notes += ("is stored mirrored (PatientOrientation)",)
     return notes
 
-# %% ../nbs/02_dicom.ipynb #d86bacb1
+# %% ../nbs/02_dicom.ipynb #df03e5f5
 def decode_dicom(
     path: str | os.PathLike,    # a CR, DX or secondary capture file: 8 to 16 bits of grey, any usual compression
     white: int | None = None,   # the number that means white if the file does not say; that of the other film of a pair
@@ -635,7 +637,7 @@ def decode_dicom(
     except BadInput:
         raise
     except Exception as error:  # a damaged file can make pydicom and the decoders raise nearly anything
-        why = f"is damaged, or coded in a way that cannot be read here ({_first_line(error)})"
+        why = f"is damaged, cut short, or coded in a way that cannot be read here{_first_line(error)}"
         raise BadImage(f"{path}: {why}. Export it again.") from error
     named = Path(path).suffix.lower()
     if named in _OTHER_ENDINGS: notes += (f"DICOM data in a file named {named}",)
@@ -646,8 +648,10 @@ _OTHER_ENDINGS = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
 
 
 def _first_line(error):
-    "The start of an error's text, for a report of one line a film."
-    return (str(error).strip() or "no reason given").splitlines()[0][:200].rstrip(".:")
+    "The start of an error's text in brackets, for a report of one line a film; '' for one that only programmers understand."
+    text = (str(error).strip().splitlines() or [""])[0][:200].rstrip(".:")
+    jargon = re.search(r"object|attribute|NoneType|type|array|unpack|buffer|argument|index|codec|'|\(\)", text)
+    return "" if jargon or not text else f" ({text})"
 
 # %% ../nbs/02_dicom.ipynb #8b97a038
 _STALE = {pydicom.datadict.tag_for_keyword(name) for name in (
@@ -800,7 +804,7 @@ def why_no_picture(
     except Exception:  # what is wrong with it, `open_film` will say
         return ""
 
-# %% ../nbs/02_dicom.ipynb #c6b85553
+# %% ../nbs/02_dicom.ipynb #9574255c
 def _doubt_pose(film):
     "Notes on a file whose elements don't fit the picture: PatientOrientation, and MONOCHROME1 against MONOCHROME2."
     notes, (row, column) = (), _directions(film.raw.dataset)
