@@ -656,7 +656,7 @@ def load_pairs(
             if is_lost(error): raise BadFolder(f"{error} Mount the Drive again.") from error  # the others need not wait
             return str(error)
 
-    with ThreadPoolExecutor(workers) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:  # readers in threads mix up each other's filters
         results = pool.map(load, range(len(pairs)))
         errors = [error for error in tqdm(results, "reading films", len(pairs), disable=not progress) if error]
     if errors:

@@ -137,7 +137,7 @@ def test_too_many_pixels_are_refused_by_the_header(file, batch):
 def test_accepted_image_is_read(file, make, shape, depth, tmp_path):
     make(tmp_path / file)
     film = open_film(tmp_path / file)
-    assert (film.xray.shape, film.xray.dtype, film.depth) == ((*shape, 1), np.float32, depth)
+    assert (film.xray.shape, film.xray.dtype, film.raw.depth) == ((*shape, 1), np.float32, depth)
     assert 0 <= film.xray.min() < film.xray.max() <= 1
     assert bool(film.notes) == (file in {"jpeg_data.png", "turned.jpg"})
     if depth == 16: assert len(np.unique(film.xray)) > 256
