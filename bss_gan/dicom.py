@@ -62,7 +62,7 @@ def _after_picture():
         return False
     return stop
 
-# %% ../nbs/02_dicom.ipynb #d3332f7a
+# %% ../nbs/02_dicom.ipynb #fc543369
 _ADVICE = {"a Git LFS pointer": "Get the file itself with 'git lfs pull'",
            "an HTML page": "Download the file again, after logging in",
            "a ZIP archive": "Unpack it first", "gzip": "Unpack it first"}
@@ -87,7 +87,7 @@ def _open(path):
         if tag.group in (0, 2): del dataset[tag]  # commands, and a head in the wrong place
     return dataset
 
-# %% ../nbs/02_dicom.ipynb #e0cb3735
+# %% ../nbs/02_dicom.ipynb #ee93b266
 def _find_syntax(dataset):
     "Makes sure that the file says how it is coded, in the usual order of bytes; a note on what was assumed."
     meta, notes = dataset.file_meta, ()
@@ -173,7 +173,7 @@ def _doubt_modality(modality):
     if modality in _OTHER_MODALITIES: return f"is of the modality {modality}, not a plain radiograph (CR, DX)"
     return "" if modality in ("CR", "DX", "RG", "DR", "XR", "X-RAY", "XRAY") else None
 
-# %% ../nbs/02_dicom.ipynb #b2214acb
+# %% ../nbs/02_dicom.ipynb #edc7421a
 _DIRECTIONS = {"L": (1, 0), "R": (-1, 0), "F": (0, 1), "H": (0, -1)}
 
 
@@ -206,7 +206,7 @@ def _check_contents(dataset):
         notes += ("has writing burned into the picture, which may name the patient (BurnedInAnnotation)",)
     return doubts[0] if doubts else "", notes
 
-# %% ../nbs/02_dicom.ipynb #c4599d0d
+# %% ../nbs/02_dicom.ipynb #27d56888
 def _value(dataset, name):
     "The value of an element; None if it is absent, empty, or can't be read."
     try: value = dataset.get(name)
@@ -230,7 +230,7 @@ def _number(dataset, name, otherwise):
     numbers = _numbers(dataset, name)
     return otherwise if not numbers or np.isnan(numbers[0]) else numbers[0]
 
-# %% ../nbs/02_dicom.ipynb #2e278ee0
+# %% ../nbs/02_dicom.ipynb #de0fa836
 def _missing_picture(dataset):
     "What there is in place of PixelData."
     for name in ("FloatPixelData", "DoubleFloatPixelData"):
@@ -252,7 +252,7 @@ def _no_picture(kind):
     known = name != str(kind) and "Image" not in name and "Secondary Capture" not in name
     return f"an object of the kind {name}" if known else ""
 
-# %% ../nbs/02_dicom.ipynb #fcbab426
+# %% ../nbs/02_dicom.ipynb #fffe8a12
 _FILMS = {uid.ComputedRadiographyImageStorage, uid.DigitalXRayImageStorageForPresentation,
           uid.DigitalXRayImageStorageForProcessing,
           uid.SecondaryCaptureImageStorage, uid.MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
@@ -313,7 +313,7 @@ def _check_size(dataset):
     again = "Copy it again, or export it again if that does not help"
     return f"holds {len(data):,} bytes of pixels instead of {expected:,}. {again}"
 
-# %% ../nbs/02_dicom.ipynb #f40150f2
+# %% ../nbs/02_dicom.ipynb #4952c686
 def _is_packed(dataset):
     "Whether the picture is in fragments, as all compressed ones are."
     syntax = dataset.file_meta.TransferSyntaxUID
@@ -368,7 +368,7 @@ def _words(dataset):
     if words.shape != shape: raise ValueError(f"its picture has the shape {words.shape}")
     return words.astype(np.int32) & 0xFFFF
 
-# %% ../nbs/02_dicom.ipynb #ac9b1e71
+# %% ../nbs/02_dicom.ipynb #002641f3
 def _lowest(dataset):
     "The smallest number that a pixel can hold."
     return -(2 ** (dataset.BitsStored - 1)) if dataset.PixelRepresentation else 0
@@ -397,7 +397,7 @@ def _roughness(numbers, padding):
     steps = np.diff(numbers, axis=1)[picture[:, 1:] & picture[:, :-1]]
     return float(np.mean(steps**2)) / max(1.0, high - low) ** 2 if steps.size else 0.0
 
-# %% ../nbs/02_dicom.ipynb #d7fa4bda
+# %% ../nbs/02_dicom.ipynb #461b6ae0
 def _readings(words, told):
     "The ways to read the bits of words that make sense, (shift, bits, signed): first what the header says."
     shift, bits, signed = told
@@ -423,7 +423,7 @@ def _smoothest(words, padding, told):
     best = 0 if rough[0] <= 2 * min(rough) + 1e-6 else int(np.argmin(rough))
     return readings[best], rough[best]
 
-# %% ../nbs/02_dicom.ipynb #a305d5d0
+# %% ../nbs/02_dicom.ipynb #1311a4df
 def _read_bits(dataset, words, padding):
     "The numbers of the pixels, (H, W) int32, as the header says or as the picture shows; notes. Corrects the header."
     told, turned = _told(dataset), ()
@@ -498,7 +498,7 @@ def _suggestions(dataset, values):
         yield f"window ({center:g} / {width:g})", _through_window(values, center, width, function)
     if len(windows[0]) != len(windows[1]) and 0 in map(len, windows): yield "window", None
 
-# %% ../nbs/02_dicom.ipynb #76301967
+# %% ../nbs/02_dicom.ipynb #2468ffd5
 def _fault(grey, counts):
     "Why a way to show a film can't be used, or ''; `counts` says how many pixels have each value."
     if grey is None or not np.isfinite(grey).all(): return "cannot be read"
@@ -620,7 +620,7 @@ def _shape_notes(dataset):
         notes += ("is stored mirrored (PatientOrientation)",)
     return notes
 
-# %% ../nbs/02_dicom.ipynb #df03e5f5
+# %% ../nbs/02_dicom.ipynb #a0c46086
 def decode_dicom(
     path: str | os.PathLike,    # a CR, DX or secondary capture file: 8 to 16 bits of grey, any usual compression
     white: int | None = None,   # the number that means white if the file does not say; that of the other film of a pair
@@ -804,10 +804,11 @@ def why_no_picture(
     except Exception:  # what is wrong with it, `open_film` will say
         return ""
 
-# %% ../nbs/02_dicom.ipynb #9574255c
+# %% ../nbs/02_dicom.ipynb #9cb09f3b
 def _doubt_pose(film):
-    "Notes on a file whose elements don't fit the picture: PatientOrientation, and MONOCHROME1 against MONOCHROME2."
+    "Notes on elements that speak against a film that is used, or don't fit the picture."
     notes, (row, column) = (), _directions(film.raw.dataset)
+    if film.raw.doubt: notes += (f"{film.raw.doubt}: used all the same",)
     upright = (column, row, column, row)[film.judged.turns] == "FHHF"[film.judged.turns]
     if row in _DIRECTIONS and column in _DIRECTIONS and not upright:
         notes += (f"its PatientOrientation ({row}\\{column}) does not fit the picture",)
