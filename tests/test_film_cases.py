@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 
 from bss_gan.cli import main
-from bss_gan.images import BadImage, BadInput, example_film, write_film
+from bss_gan.images import OUTPUTS, BadImage, BadInput, example_film, write_film
 from bss_gan.dicom import open_film
 from bss_gan.testing import LABELS, load_suppressor, suppress_file, suppress_files
 
@@ -676,7 +676,8 @@ def test_a_link_in_a_folder_is_followed(go, tmp_path):
 
 def tree(folder, *out):
     "Every file below a folder with its checksum, but those in `out`."
-    found = {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in Path(folder).rglob("*") if path.is_file()}
+    files = [path for path in Path(folder).rglob("*") if path.is_file() and path.name != OUTPUTS]
+    found = {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     return {name: value for name, value in found.items() if not name.startswith(out)} if out else found
 
 
