@@ -389,7 +389,8 @@ def _read_picture(path):
     except Exception as error:  # on damaged files the decoders raise nearly anything
         if "not implemented" in str(error) or "not configured" in str(error):
             raise _refusal(path, f"is packed in a way that cannot be read here ({error})", "Save it as PNG") from error
-        raise _refusal(path, f"is damaged ({error or type(error).__name__})", "Copy it again") from error
+        why = str(error).partition(" <")[0] or type(error).__name__  # without the name of a Python object
+        raise _refusal(path, f"is damaged ({why})", "Copy it again") from error
     ending = Path(path).suffix.lower()
     misnamed = ending and kind != "JSRT" and ending not in _ENDINGS[kind]
     return picture, ((f"{kind} data in a file named {ending}",) if misnamed else ()) + picture.notes
