@@ -553,6 +553,15 @@ def _inverse(table):
     return greys, place
 
 
+def _find_places(grey, table):
+    "The place in the table of each grey, between two whole places if need be."
+    greys, places = _inverse(table)
+    slope = (places[-1] - places[0]) / (greys[-1] - greys[0])
+    if np.abs(places[0] + slope * (greys - greys[0]) - places).max() > 0.05: return np.interp(grey, greys, places)
+    if greys[0] > 0 or greys[-1] < 1: grey = np.clip(grey, greys[0], greys[-1])
+    return grey * np.float32(slope) + np.float32(places[0] - slope * greys[0])  # most tables are straight: ten times as fast
+
+
 def to_stored(
     raw: RawFilm,        # the film that a result belongs to
     grey: np.ndarray,    # (H, W) or (H, W, 1) float in [0, 1], the result as it is to be displayed
@@ -560,10 +569,10 @@ def to_stored(
     "The numbers that show `grey`; padding, and what did not change, keep theirs. Raises `BadInput` for a wrong image."
     grey = grey[..., None] if isinstance(grey, np.ndarray) and grey.ndim == 2 else grey
     grey = check_image(grey, "the result", like=raw.numbers[..., None])[..., 0]
-    greys, places = _inverse(raw.table)
-    moved = np.interp(grey, greys, places) - np.interp(raw.table, greys, places)[raw.numbers - raw.lowest]
-    numbers = np.clip(raw.numbers + np.round(moved), raw.lowest, raw.lowest + len(raw.table) - 1)
-    return np.where(False if raw.padding is None else raw.padding, raw.numbers, numbers).astype(np.int32)
+    moved = _find_places(grey, raw.table) - _find_places(raw.table, raw.table)[raw.numbers - raw.lowest]
+    numbers = raw.numbers + np.rint(moved).astype(np.int32)
+    np.clip(numbers, raw.lowest, raw.lowest + len(raw.table) - 1, out=numbers)
+    return numbers if raw.padding is None else np.where(raw.padding, raw.numbers, numbers)
 
 # %% ../nbs/00_images.ipynb #7b6d7565
 import hashlib
