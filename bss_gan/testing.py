@@ -92,8 +92,7 @@ class Suppressor:
         xray = check_image(xray)
         small, filled = _to_working_size(xray, self.config)
         pred = self.generator(filled)[0, :small.shape[0], :small.shape[1]]
-        bone = np.clip(small - pred, -1, 1)  # on what is no chest, the network may say anything
-        return np.clip(xray - resize(bone, xray.shape[:2]), 0, 1)
+        return np.clip(xray - resize(np.clip(small - pred, -1, 1), xray.shape[:2]), 0, 1)
 
     def verdict(
         self,
