@@ -272,7 +272,7 @@ def _claim(path, target):
     except BadInput as error:
         raise BadImage(" ".join(str(error).split("\n"))) from error
 
-
+# %% ../nbs/11_testing.ipynb #4917f886
 def _judge(film, target, soft, suppressor):
     "The result of a film that is done."
     chest, described = film.judged.chest >= 0.5, getattr(film.raw, "dataset", None) or {}
