@@ -92,8 +92,7 @@ class Suppressor:
         xray = check_image(xray)
         small, filled = _to_working_size(xray, self.config)
         pred = self.generator(filled)[0, :small.shape[0], :small.shape[1]]
-        bone = np.clip(small - pred, -1, 1)  # on what is no chest, the network may say anything
-        return np.clip(xray - resize(bone, xray.shape[:2]), 0, 1)
+        return np.clip(xray - resize(np.clip(small - pred, -1, 1), xray.shape[:2]), 0, 1)
 
     def verdict(
         self,
@@ -280,7 +279,7 @@ def _claim(path, target):
     except BadInput as error:
         raise BadImage(" ".join(str(error).split("\n"))) from error
 
-
+# %% ../nbs/11_testing.ipynb #4917f886
 def _judge(film, target, soft, suppressor):
     "The result of a film that is done."
     chest, described = film.judged.chest >= 0.5, getattr(film.raw, "dataset", None) or {}
