@@ -65,7 +65,7 @@ def bone_removed(
     soft: np.ndarray,   # (H, W, 1) the same film without bone
 ) -> float:             # from 0, root mean square in % of the grey range
     "The size of the bone layer, which is the difference of two films."
-    return 100 * float(np.sqrt(np.mean(np.square(xray - soft))))
+    return 100 * float(cv2.norm(np.float32(xray), np.float32(soft), cv2.NORM_L2)) / xray.size**0.5
 
 # %% ../nbs/11_testing.ipynb #a1b12bfd
 @dataclass(frozen=True)
