@@ -103,6 +103,6 @@ def build(folder, modules):
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1])
+    target = Path(sys.argv[1]).resolve()  # esbuild runs in another folder
     if target.is_dir() and any(target.iterdir()): sys.exit(f"{target}: is not empty. Remove it first, or choose another folder.")
     with tempfile.TemporaryDirectory() as place: build(target, install(Path(place)))
