@@ -14,9 +14,8 @@ import os
 import re
 import signal
 import time
-import unicodedata
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
@@ -25,35 +24,39 @@ from importlib.metadata import version
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Event, Lock, Thread
+from threading import Thread
 
 from filelock import FileLock, Timeout
 
 from . import __version__
-from .dicom import is_dicom, read_uid
+from .dicom import read_uid
 from .export import fastest_engine, find_weights
-from .files import IMAGE_SUFFIXES, LOST, name_clash, name_copy, retry
-from .images import BadImage, BadInput
-from .testing import load_suppressor, result_name, suppress_file
+from .files import FILM_ENDINGS, LOST, find_films, name_clash, name_copy, remove_outputs, retry
+from .images import BadInput
+from .testing import do_film, hand_out, load_suppressor, result_name, share_names, suppress_file
 
 # %% ../nbs/12_archive.ipynb #aa198120
 def _read_line(line, model):
-    "Path, and (status, size, time, UID) of a finished file; raises `ValueError` if it is no such line, `BadInput` for another model."
+    "Path, and (status, size, time, UID) of a file; raises `ValueError` for a broken line, `BadInput` for another model."
     record = json.loads(line.decode("utf-8", "surrogateescape"))
     try:
-        path, known, made_by = record["path"], (_STATUSES[record["status"]], record["size"], record["mtime_ns"], record.get("uid")), record["model_sha256"]
+        path, status, made_by = record["path"], _STATUSES[record["status"]], record["model_sha256"]
+        known = (status, record["size"], record["mtime_ns"], record.get("uid"))
     except (KeyError, TypeError) as error:
         raise ValueError(f"{error} is missing") from error
     if made_by != model["model_sha256"]:
-        raise BadInput(f"made with the weights {record['model']} ({made_by[:8]}), and not with {model['model']} ({model['model_sha256'][:8]}). Choose another output folder for other weights.")
-    return path, known
+        wanted = f"{model['model']} ({model['model_sha256'][:8]})"
+        raise BadInput(f"made with the weights {record['model']} ({made_by[:8]}), and not with {wanted}. "
+                       "Choose another output folder for other weights.")
+    again = status == "quarantined" and record.get("reading") != model.get("reading")
+    return path, ("new", *known[1:]) if again else known
 
 
 _STATUSES = {name: name for name in ("done", "quarantined", "skipped")}  # one text for a million lines
 
 # %% ../nbs/12_archive.ipynb #f6a491b4
 def _read_manifest(path, model):
-    "What is known of each file, and the number of bytes of whole lines; raises `BadInput` for damage, or another model."
+    "What is known of each file, and the number of bytes of whole lines; raises `BadInput` for damage or another model."
     known, whole = {}, 0
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
@@ -63,7 +66,8 @@ def _read_manifest(path, model):
             except BadInput as error:
                 raise BadInput(f"{path}: line {number} was {error}") from error
             except ValueError as error:
-                raise BadInput(f"{path}: line {number} is damaged ({error}). Remove it; its film is then done again.") from error
+                said = f"{path}: line {number} is damaged ({error}). Remove it; its film is then done again."
+                raise BadInput(said) from error
             known[name] = (*what, whole if what[-1] else None)
             whole += len(line)
     return known, whole
@@ -107,59 +111,55 @@ def _sha256(path, sync=False):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _describe_model(name_or_run):
-    "What a line of the list says about the weights and the programs; raises `BadWeights`."
+def _describe_model(name_or_run, reading=("auto", None, False)):
+    "What a line says about weights, programs and, if something was insisted on, reading; raises `BadWeights`."
     packages = (fastest_engine(), "numpy", "opencv-python")
-    return {"model": str(name_or_run), "model_sha256": _sha256(f"{find_weights(name_or_run).generator}.weights.h5"),
-            "versions": {"bss_gan": __version__} | {name: version(name) for name in packages}}
+    model = {"model": str(name_or_run), "model_sha256": _sha256(f"{find_weights(name_or_run).generator}.weights.h5"),
+             "versions": {"bss_gan": __version__} | {name: version(name) for name in packages}}
+    return model if reading == ("auto", None, False) else model | {"reading": list(reading)}
 
 # %% ../nbs/12_archive.ipynb #1527c1d3
 def _entries(folder):
-    "Names of the sub-folders and films in a folder, sorted, and name -> reason of all that is skipped; raises `OSError`."
-    folders, films, skipped = [], [], {}
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."): skipped[entry.name] = "hidden"
-            elif entry.is_symlink(): skipped[entry.name] = "a link, which is not followed"
-            elif entry.is_dir(): folders.append(entry.name)
-            elif not entry.is_file(): skipped[entry.name] = "no ordinary file"
-            elif os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES or is_dicom(Path(entry.path)): films.append(entry.name)
-            else: skipped[entry.name] = "no film, by its ending and its first bytes"
-    return sorted(folders), sorted(films), skipped
+    "Names of sub-folders and films in a folder, and name -> reason of all else; raises `BadInput` or `OSError`."
+    films, others = find_films(folder)
+    links = {path.name: "is a link, which is not followed" for path in (*films, *others) if path.is_symlink()}
+    folders = [path.name for path in others if path.name[0] != "." and path.name not in links and path.is_dir()]
+    skipped = {path.name: reason for path, reason in others.items() if path.name not in folders} | links
+    return folders, [path.name for path in films if path.name not in links], skipped
 
 # %% ../nbs/12_archive.ipynb #aa10a7b0
 def _target(path):
-    "Where among the results that of a film stands; what does not end like an image is DICOM, by its first bytes."
+    "Where among the results that of a film goes; what does not end like an image is DICOM, by its first bytes."
     path = Path(path)
-    return path.with_name(result_name(path, path.suffix.lower() not in IMAGE_SUFFIXES - {".dcm"}))
+    return path.with_name(result_name(path, path.suffix.lower() not in {".img"} | FILM_ENDINGS - {".dcm", ".dicom"}))
 
 
 def _late(folders, films, done):
     "Name -> winner, for those entries of a folder whose result would have the name of another's."
-    first, late = {}, {}
-    for name, wanted in [(name, name) for name in folders] + [(name, str(_target(name))) for name in sorted(films, key=lambda film: not done(film))]:
-        winner = first.setdefault(unicodedata.normalize("NFC", wanted).casefold(), name)
-        if winner != name: late[name] = winner
-    return late
+    first = sorted(films, key=lambda film: not done(film))
+    return share_names([(name, name) for name in folders] + [(name, str(_target(name))) for name in first])
 
 # %% ../nbs/12_archive.ipynb #5987cf0a
 def _walk(root, known):
-    "Every entry of a tree: yields its path below the root, its status, which is empty for films to be done, and the reason."
+    "Every entry of a tree: yields its path below the root, its status, empty for films to be done, and the reason."
     waiting = [""]
     while waiting:
         inside = waiting.pop()
         try:
             folders, films, skipped = retry(_entries, os.path.join(root, inside))
-        except OSError as error:
+        except (OSError, BadInput) as error:
+            error = error if isinstance(error, OSError) else error.__cause__
+            said = f"{error.filename}: cannot be listed ({error.strerror})."
             if not inside or error.errno in LOST:
-                raise BadInput(f"{error.filename}: cannot be listed ({error.strerror}). Check the name, mount the drive again, "
-                               "and run this again: what is done stays.") from error
-            yield inside.rstrip("/"), "quarantined", f"{error.filename}: cannot be listed ({error.strerror}). Check your rights."
+                advice = "Check the name, mount the drive again, and run this again: what is done stays."
+                raise BadInput(f"{said} {advice}") from error
+            yield inside.rstrip("/"), "quarantined", f"{said} Check your rights."
             continue
         late = _late(folders, films, lambda film: known.get(inside + film, "?")[0] == "done")
         yield from ((inside + name, "skipped", reason) for name, reason in sorted(skipped.items()))
         for name, winner in late.items():
-            yield inside + name, "quarantined", f"{inside}{name}: would be written to the place of {winner}. Rename one of them."
+            said = f"{inside}{name}: would be written to the place of {winner}. Rename one of them."
+            yield inside + name, "quarantined", said
         yield from ((inside + film, "", "") for film in films if film not in late)
         waiting += [f"{inside}{name}/" for name in reversed(folders) if name not in late]
 
@@ -175,55 +175,29 @@ def _identity(root, path):
 
 def _line(path, size=None, mtime_ns=None, **what):
     "A line of the list."
-    empty = {"uid": None, "sha256_in": None, "sha256_out": None, "score": None, "notes": (), "seconds": 0.0}
-    return {"path": path, "size": size, "mtime_ns": mtime_ns} | empty | what
+    empty = dict.fromkeys(("uid", "sha256_in", "sha256_out", "score", "removed"))
+    return {"path": path, "size": size, "mtime_ns": mtime_ns} | empty | {"notes": (), "seconds": 0.0} | what
 
 # %% ../nbs/12_archive.ipynb #40ed06b0
 _suppressor = lru_cache(maxsize=1)(load_suppressor)  # once in a process
 
 
-def _suppress(path, target, weights):
-    "One film in, one film out, as a line of the list has it; raises `BadInput` or `OSError`."
-    before, result = _sha256(path), suppress_file(path, target, _suppressor(weights))
-    return {"uid": read_uid(path) or None, "sha256_in": before, "sha256_out": _sha256(target, sync=True), "score": round(result.score, 6), "notes": result.notes}
-
-# %% ../nbs/12_archive.ipynb #e8865fe0
-_RUN_OUT = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-_BAD_NAME = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
-
-
-def _system_error(error):
-    "The error of the operating system that is behind another one, or None."
-    return error if isinstance(error, OSError) else error.__cause__ if isinstance(error.__cause__, OSError) else None
-
-
-def _answers(folder):
-    "Whether a folder can be listed at all."
-    try:
-        os.scandir(folder).close()
-    except OSError:
-        return False
-    return True
-
-
-def _stops_all(error, roots):
-    "Whether an error means that no other film can be done either."
-    number = getattr(_system_error(error), "errno", None)
-    if number in _RUN_OUT: return True
-    if number in LOST and not all(map(_answers, roots)): return True
-    cannot_write = isinstance(error, BadInput) and not isinstance(error, BadImage)
-    return cannot_write and number not in _BAD_NAME
+def _suppress(path, target, weights, reading, line):
+    "One film in, one film out; its line of the list is filled in."
+    before, result = _sha256(path), suppress_file(path, target, _suppressor(weights), *reading)
+    score = None if result.score is None else round(result.score, 6)
+    line |= {"uid": read_uid(path) or None, "sha256_in": before, "sha256_out": _sha256(target, sync=True),
+             "score": score, "removed": round(result.removed, 3), "notes": result.notes}
+    return result
 
 # %% ../nbs/12_archive.ipynb #fc201cde
-def _do_film(root, out, path, weights):
+def _do_film(root, out, path, weights, reading=("auto", None, False)):
     "Does a film of the archive and returns its line for the list; the status is done, quarantined or stop."
     began, line = time.monotonic(), _line(path, *_identity(root, path))
-    try:
-        line |= {"status": "done", "reason": ""} | retry(_suppress, Path(root, path), Path(out, _target(path)), weights)
-    except Exception as error:  # a film with a fault that nobody foresaw must not end a run of weeks
-        reason = str(error) if isinstance(error, BadInput) else f"{path}: {type(error).__name__}: {error}"
-        line |= {"status": "stop" if _stops_all(error, (root, out)) else "quarantined", "reason": reason}
-    return line | {"seconds": round(time.monotonic() - began, 3)}
+    more = (Path(out, _target(path)), weights, reading, line)
+    result = do_film(_suppress, Path(root, path), *more, folders=(root, out))
+    status = "done" if result.ok else "stop" if result.stops else "quarantined"
+    return line | {"status": status, "reason": result.message, "seconds": round(time.monotonic() - began, 3)}
 
 # %% ../nbs/12_archive.ipynb #ec4af3e3
 def _compare(root, out, path, earlier):
@@ -236,14 +210,14 @@ def _compare(root, out, path, earlier):
 
 
 def _plan(root, out, manifest, twins):
-    "Paths of the films to be done, and how many files have which status; lists what needs no looking into; raises `OSError`."
+    "Paths of the films to be done, and how many files have which status; lists what is clear already; raises `OSError`."
     todo, counts = [], dict(files=0, done=0, quarantined=0, skipped=0, waiting=0, changed=0)
     for path, status, reason in _walk(root, manifest.known):
         *earlier, uid, place = manifest.known.pop(path, ("new", None, None, None, None))
         fate = status or _compare(root, out, path, earlier)
         if status and earlier != [status, None, None]: manifest.add(_line(path, status=status, reason=reason))
         stale = fate == "changed" or uid and not status and fate != "done"  # the latter if a run was killed over a copy
-        if stale: Path(out, _target(path)).unlink(missing_ok=True)
+        if stale: remove_outputs([Path(out, _target(path))])
         if fate in ("new", "changed"): todo.append(path)
         elif uid: twins.recall(uid, fate, place)
         counts["files"] += 1
@@ -267,18 +241,20 @@ def _meet(line, first, copies):
         fallen = _without_result(copy, "skipped", name_copy(copy["path"], original["path"]))
         return [line, fallen] if original is line else [fallen]
     fallen = [(one, line) for one in (first, *copies) if first["status"] == "done"]
-    return [_without_result(one, "quarantined", name_clash(one["path"], other["path"])) for one, other in [*fallen, (line, first)]]
+    clashes = [*fallen, (line, first)]
+    return [_without_result(one, "quarantined", name_clash(one["path"], other["path"])) for one, other in clashes]
 
 
 def _stands(lines, done):
-    "Whether copies of a film that is done, or without such a film clashes, are still what these lines of earlier runs say."
+    "Whether copies of a film that is done, or clashes without one, are still what these lines of earlier runs say."
     statuses, kinds = {line["status"] for line in lines}, {line["sha256_in"] for line in lines}
     if not done: return statuses == {"quarantined"} and len(kinds) > 1
-    return statuses == {"skipped"} and kinds == {done["sha256_in"]} and done["path"] < min(line["path"] for line in lines)
+    first = done["path"] < min(line["path"] for line in lines)
+    return statuses == {"skipped"} and kinds == {done["sha256_in"]} and first
 
 # %% ../nbs/12_archive.ipynb #1030ffea
 class _Twins:
-    "Films in DICOM by their SOPInstanceUID, as places in the list: of the film that is done, or of one that clashes; and of copies."
+    "Films in DICOM by their SOPInstanceUID, as places in the list: of the film that is done or clashes, and of copies."
 
     def __init__(self, manifest, out):
         self.manifest, self.out, self.first, self.copies = manifest, out, {}, {}
@@ -289,7 +265,7 @@ class _Twins:
         else: self.copies.setdefault(uid, []).append(place)
 
     def solved(self):
-        "Yields the lines of copies and clashes that are none any more, since the other film has gone; raises `OSError`."
+        "Yields lines of copies and clashes that are none any more, since the other film has gone; raises `OSError`."
         for uid, places in [*self.copies.items()]:
             lines = [self.manifest.line_at(place) for place in places]
             done = self.manifest.line_at(self.first[uid]) if uid in self.first else None
@@ -307,7 +283,7 @@ class _Twins:
             lines = _meet(line, first, [] if same else map(self.manifest.line_at, self.copies.pop(uid, [])))
             before[first["path"]] = first["status"]
         for one in lines:
-            if uid and one["status"] != "done": Path(self.out, _target(one["path"])).unlink(missing_ok=True)
+            if uid and one["status"] != "done": remove_outputs([Path(self.out, _target(one["path"]))])
         for one in lines:
             place = self.manifest.add(one)
             if uid and one["status"] == "skipped": self.copies.setdefault(uid, []).append(place)
@@ -319,7 +295,9 @@ def _sweep(out):
     "Removes the unfinished results of a killed run; raises `BadInput` for a folder that is a link."
     for folder, folders, names in os.walk(out):
         links = [name for name in folders if Path(folder, name).is_symlink()]
-        if links: raise BadInput(f"{Path(folder, links[0])}: is a link, through which results would leave the output folder. Remove it.")
+        if links:
+            why = "is a link, through which results would leave the output folder. Remove it"
+            raise BadInput(f"{Path(folder, links[0])}: {why}.")
         for name in names:
             if re.match(r"\.[0-9a-f]{8}\.part\.", name): Path(folder, name).unlink(missing_ok=True)
 
@@ -368,7 +346,7 @@ _PATIENCE = 30  # seconds to wait for the size and the time of a file
 
 def _clear(root, out, path):
     "Removes what a worker that is no more may have written last, and gives size and time of its film."
-    with suppress(OSError): Path(out, _target(path)).unlink(missing_ok=True)
+    with suppress(OSError): remove_outputs([Path(out, _target(path))])
     return _identity(root, path)
 
 
@@ -388,15 +366,15 @@ _ENDLESS = "was not done after {:g} s, and was given up"
 
 # %% ../nbs/12_archive.ipynb #3313f109
 @contextmanager
-def _local_worker(weights, timeout, place, places):
-    "A function that does films in a process of its own, which is replaced if it dies, or is killed after the time limit."
+def _local_worker(weights, reading, timeout, place, places):
+    "A function that does films in a process of its own, which is replaced if it dies or takes too long."
     pool, process = _new_process(weights, place, places)
 
     def work(film):
         nonlocal pool, process
         for _ in range(_LIVES):
             try:
-                return pool.submit(_do_film, *film, weights).result(timeout)
+                return pool.submit(_do_film, *film, weights, reading).result(timeout)
             except BrokenProcessPool:
                 pool, process = _new_process(weights, place, places)
             except TimeoutError:
@@ -411,25 +389,6 @@ def _local_worker(weights, timeout, place, places):
     finally:
         pool.shutdown()
 
-# %% ../nbs/12_archive.ipynb #c4b4f991
-def _hand_out(films, workers, record):
-    "Gives films to workers (functions that make a context with a function), and what becomes of each to `record`, one at a time."
-    films, lock, stop = iter(films), Lock(), Event()
-
-    def drive(worker):
-        with worker() as work:
-            while not stop.is_set():
-                with lock: film = next(films, None)
-                if film is None: return
-                found = work(film)
-                with lock: record(film, found)
-
-    with ThreadPoolExecutor(len(workers)) as threads:
-        try:
-            for thread in as_completed([threads.submit(drive, worker) for worker in workers]): thread.result()
-        finally:
-            stop.set()
-
 # %% ../nbs/12_archive.ipynb #59dcf14b
 class _Actor:
     "A worker process somewhere in a cluster."
@@ -442,8 +401,9 @@ class _Actor:
 
 
 def _import_ray():
-    "Ray, silent towards its makers, connected to a cluster or to one of its own; raises `BadInput` if it is not installed."
-    if not importlib.util.find_spec("ray"): raise BadInput("the engine ray needs a package that is not installed. Run: pip install 'bss-gan[ray]'")
+    "Ray, silent towards its makers, connected to a cluster or its own; raises `BadInput` if it is not installed."
+    if not importlib.util.find_spec("ray"):
+        raise BadInput("the engine ray needs a package that is not installed. Run: pip install 'bss-gan[ray]'")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
     if not ray.is_initialized(): ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
@@ -451,8 +411,8 @@ def _import_ray():
 
 # %% ../nbs/12_archive.ipynb #6d76687d
 @contextmanager
-def _ray_worker(node, weights, timeout, place, places):
-    "A function that does films in an actor on a node of the cluster, which Ray replaces if it dies, and we after the time limit."
+def _ray_worker(node, weights, reading, timeout, place, places):
+    "A function that does films in an actor on a node; Ray replaces it if it dies, and we after the time limit."
     ray = _import_ray()
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
     where = NodeAffinitySchedulingStrategy(node, soft=True)
@@ -462,7 +422,7 @@ def _ray_worker(node, weights, timeout, place, places):
     def work(film):
         nonlocal actor
         try:
-            return ray.get(actor.work.remote(*film, weights), timeout=timeout)
+            return ray.get(actor.work.remote(*film, weights, reading), timeout=timeout)
         except ray.exceptions.RayActorError:
             return _give_up(*film, _DEADLY)
         except ray.exceptions.GetTimeoutError:
@@ -480,20 +440,20 @@ def _ray_worker(node, weights, timeout, place, places):
         ray.kill(actor)
 
 # %% ../nbs/12_archive.ipynb #5cca71f7
-def _local_workers(wanted, weights, timeout, films):
+def _local_workers(wanted, films, *work):
     "Makers of worker processes on this machine, no more than there are films."
     wanted = wanted or (len(_cores()) if fastest_engine() == "openvino" else 1)  # a graphics processor serves one
     wanted = min(wanted, films)
-    return [partial(_local_worker, weights, timeout, place, wanted) for place in range(wanted)]
+    return [partial(_local_worker, *work, place, wanted) for place in range(wanted)]
 
 
-def _ray_workers(wanted, weights, timeout, films):
+def _ray_workers(wanted, films, *work):
     "Makers of actors, spread over the nodes of the cluster by their cores, no more than there are films."
     nodes = {node["NodeID"]: int(node["Resources"].get("CPU", 0)) for node in _import_ray().nodes() if node["Alive"]}
     slots = [(place, node) for node, cores in nodes.items() for place in range(cores)]
     slots = sorted(slots, key=lambda slot: slot[0])[:min(wanted or films, films)]  # the first core of each node, then the second, ...
     share = Counter(node for _, node in slots)
-    return [partial(_ray_worker, node, weights, timeout, place, share[node]) for place, node in slots]
+    return [partial(_ray_worker, node, *work, place, share[node]) for place, node in slots]
 
 
 _ENGINES = {"local": _local_workers, "ray": _ray_workers}
@@ -549,9 +509,9 @@ def _alone(out):
 
 # %% ../nbs/12_archive.ipynb #0fc08a2c
 @contextmanager
-def _open_manifest(out, weights):
+def _open_manifest(out, weights, reading):
     "The list of an output folder, after the traces of a killed run have been removed; raises `BadInput`."
-    model = _describe_model(weights)
+    model = _describe_model(weights, reading)
     with _alone(out):
         _sweep(out)
         manifest = _Manifest(out / "manifest.jsonl", model)
@@ -576,28 +536,34 @@ def _do_missing(root, out, manifest, makers, progress):
         if progress: progress(counts.copy())
 
     if todo:
-        _hand_out(((str(root), str(out), path) for path in todo), makers(len(todo)), record)
+        hand_out(((str(root), str(out), path) for path in todo), makers(len(todo)), record)
         _sweep(out)
     return counts
 
 # %% ../nbs/12_archive.ipynb #164b985e
 def archive(
     source: str | os.PathLike,    # folder with films and folders of any depth; never written to
-    out: str | os.PathLike,       # folder for the results, with the same sub-folders, and for manifest.jsonl; of an earlier run, it is completed
+    out: str | os.PathLike,       # folder for the results, in the same sub-folders, and manifest.jsonl; may be continued
     weights: str | os.PathLike = "chest-v1",  # as in `load_suppressor`
     engine: str = "local",        # "local": processes on this machine; "ray": actors on a cluster
     workers: int | None = None,   # processes; None: one for each core (on a graphics processor: one)
     progress=None,                # called with the counts after each film; `progress_line` makes a line of them
     timeout: float = 300,         # seconds after which a film is given up and quarantined, and its worker replaced
-) -> dict:                        # files, of these done, quarantined, skipped, waiting; changed since an earlier run; looked at now, in how many seconds
+    polarity: str = "auto",       # as in `open_film`
+    turn: int | None = None,      # as in `open_film`
+    insist: bool = False,         # as in `open_film`; whatever is insisted on, films in quarantine are tried again
+) -> dict:                        # files; done, quarantined, skipped, waiting; changed since; looked at now, in seconds
     "Suppresses bone in a tree of films, going on where an earlier run was ended; raises `BadInput` for what stops all."
     root, out = Path(os.path.realpath(source)), Path(os.path.realpath(out))
     if engine not in _ENGINES: raise BadInput(f"engine={engine!r} is none of {', '.join(_ENGINES)}.")
     if workers is not None and workers < 1: raise BadInput(f"workers={workers}: at least one is needed.")
     if not timeout > 0: raise BadInput(f"timeout={timeout}: films need some seconds.")
     _check_folders(root, out)
+    reading = polarity, turn, insist
     try:
-        with _open_manifest(out, weights) as manifest:
-            return _do_missing(root, out, manifest, partial(_ENGINES[engine], workers, weights, timeout), progress)
+        with _open_manifest(out, weights, reading) as manifest:
+            makers = lambda films: _ENGINES[engine](workers, films, weights, reading, timeout)
+            return _do_missing(root, out, manifest, makers, progress)
     except OSError as error:
-        raise BadInput(f"{error.filename or out}: {error.strerror}. Mend that and run this again: what is done stays.") from error
+        said = f"{error.filename or out}: {error.strerror}. Mend that and run this again: what is done stays."
+        raise BadInput(said) from error

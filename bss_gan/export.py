@@ -25,8 +25,8 @@ from threading import local
 import h5py
 import numpy as np
 
-from .images import BadInput, atomic_path
-from .files import ModelConfig, golden_output, save_network, write_json
+from .images import OUTPUTS, BadInput, atomic_path
+from .files import ModelConfig, claim_outputs, golden_output, record_outputs, save_network, write_json
 
 # %% ../nbs/10_export.ipynb #8b09b9ed
 class BadWeights(BadInput):
@@ -291,19 +291,27 @@ def ship(
     return folder / f"{name}.json"
 
 # %% ../nbs/10_export.ipynb #302d4eb1
+def _claim_folder(folder):
+    "Raises `BadInput` unless a folder is new, empty, or holds nothing but what was exported to it before."
+    inside = [path for path in folder.rglob("*") if path.name != OUTPUTS and (path.is_symlink() or not path.is_dir())]
+    claim_outputs([folder / "saved_model.pb", *inside], by="export")
+
+
 @contextmanager
-def _new_path(path):
-    "A temporary path that takes its final name if the block succeeds; raises `BadInput` if something stands there."
-    path = Path(path)
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise BadInput(f"{path}: exists already. Choose another name, or remove it first.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = path.with_name(f".{uuid.uuid4().hex[:8]}.part")
+def _new_folder(folder):
+    "A temporary folder that takes its final name if the block succeeds; raises `BadInput` if it holds files of somebody else."
+    folder = Path(os.path.realpath(folder))
+    _claim_folder(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = folder.with_name(f".{uuid.uuid4().hex[:8]}.part")
     try:
-        yield folder / path.name
-        os.replace(folder / path.name, path)
+        yield part / "new"
+        record_outputs(path for path in (part / "new").rglob("*") if path.is_file())
+        _claim_folder(folder)  # it took a while
+        if folder.is_dir(): os.replace(folder, part / "old")
+        os.replace(part / "new", folder)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _films(batch, size):
@@ -324,8 +332,8 @@ def export_savedmodel(
     path: str | os.PathLike,    # folder to write
     size: int,                  # side of the films it will take, in pixels; the working size of its ModelConfig
 ) -> Path:                      # the folder; its endpoint `serve` takes (N, size, size, 1) float32 X-rays in [0, 1]
-    "Writes a generator as a TensorFlow SavedModel; raises `BadInput` if something stands there already."
-    with _new_path(path) as part:
+    "Writes a generator as a TensorFlow SavedModel; raises `BadInput` if a file of somebody else is in the way."
+    with _new_folder(path) as part:
         generator.export(part, format="tf_saved_model", verbose=False, input_signature=_films(None, size))
     return Path(path)
 
@@ -340,11 +348,11 @@ def export_network(
     if ending and Path(path).suffix != ending: raise BadInput(f"{path}: a {format} file must end in {ending}.")
     if format == "onnx" and not importlib.util.find_spec("onnx"):
         raise BadInput(f"{path}: ONNX needs a package that is not installed. Run: pip install onnx")
+    _claim_folder(Path(path)) if format == "savedmodel" else claim_outputs([path], by="export")
     generator, _, config = load_networks(name_or_run)
     if format == "savedmodel": return export_savedmodel(generator, path, config.size)
     if format == "onnx": return export_onnx(generator, path, config)
-    with _new_path(path) as part:
-        part.parent.mkdir()
+    with atomic_path(path) as part:
         generator = _fix_size(generator, config.size)
         generator.export(str(part), format="litert", verbose=False, input_signature=_films(1, config.size))
     return Path(path)
@@ -526,8 +534,9 @@ def export_onnx(
     path: str | os.PathLike,    # file to write
     config: ModelConfig,        # its architecture
 ) -> Path:                      # the file; takes `xray`, gives `soft`: (N, H, W, 1) float32, H and W multiples of 2**(levels - 1)
-    "Writes a generator as ONNX, for films of any shape; raises `BadInput` if something stands there already."
+    "Writes a generator as ONNX, for films of any shape; raises `BadInput` if a file of somebody else is in the way."
     import onnx
+    claim_outputs([path], by="export")
     layers = _OnnxLayers(generator.get_weights())
     soft = _generator(layers, config, layers.step("Transpose", "xray", perm=[0, 3, 1, 2]))
     layers.step("Transpose", soft, perm=[0, 2, 3, 1], made="soft")
@@ -535,7 +544,5 @@ def export_onnx(
     graph = onnx.helper.make_graph(layers.steps, "generator", films[:1], films[1:], layers.numbers)
     network = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8, producer_name="bss_gan")
     onnx.checker.check_model(network, full_check=True)
-    with _new_path(path) as part:
-        part.parent.mkdir()
-        onnx.save(network, part)
+    with atomic_path(path) as part: onnx.save(network, part)
     return Path(path)

@@ -16,6 +16,8 @@ __all__ = ['ENERGIES', 'PHOTONS', 'MASS_ATTENUATION', 'DENSITY', 'LUNG_DENSITY',
            'simulate_pairs', 'write_pairs']
 
 # %% ../nbs/05_simulation.ipynb #23265e67
+import hashlib
+import json
 import os
 import signal
 import zipfile
@@ -32,6 +34,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from .images import BadInput, atomic_path, write_film
+from .files import claim_outputs, find_films, owned_outputs, reserve_names, write_json
 
 # %% ../nbs/05_simulation.ipynb #f6f3016a
 ENERGIES = (30, 40, 50, 60, 80, 100)      # keV
@@ -1275,6 +1278,37 @@ def simulate_pairs(
     for i, pair in enumerate(_pairs(range(seed, seed + n), size, source, wide, workers, progress)): pairs[:, i] = pair
     return pairs[0], pairs[1]
 
+# %% ../nbs/05_simulation.ipynb #8e8878b2
+def _settings(size, source, wide):
+    "What all films of a folder have in common."
+    if not isinstance(source, str):
+        arrays = (source.soft, source.bone, source.parts, np.array(source.voxel, float))
+        source = hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
+    return {"size": size, "source": source, "wide": wide}
+
+
+def _missing_pairs(folder, seeds, settings):
+    "The seeds whose pairs are not in a folder yet; raises `BadInput` if the folder holds other films or files under their names."
+    sides, note = [folder / "source", folder / "target"], folder / "simulation.json"
+    names = {seed: [side / f"sim_{seed}.png" for side in sides] for seed in seeds}
+    claim_outputs([note, *(path for pair in names.values() for path in pair)], by="simulate")
+    if note.exists():
+        before = json.loads(note.read_bytes())
+        differing = [f"{name} was {before.get(name)}, now {value}" for name, value in settings.items() if before.get(name) != value]
+        if differing: raise BadInput(f"{folder}: holds films that were simulated otherwise ({'; '.join(differing)}). Choose another folder.")
+    elif any(side.is_dir() and find_films(side)[0] for side in sides):
+        raise BadInput(f"{folder}: holds other films. Choose a folder that only simulated films go to.")
+    there = owned_outputs(path for pair in names.values() for path in pair)
+    return [seed for seed, pair in names.items() if not there.issuperset(pair)]
+
+
+def _open_folder(folder, settings):
+    "Writes down how the films of a folder are made, and keeps their names for them."
+    if not (folder / "simulation.json").exists(): write_json(folder / "simulation.json", settings)
+    for side in (folder / "source", folder / "target"):
+        side.mkdir(exist_ok=True)
+        reserve_names(side, "simulate", "sim_*.png")
+
 # %% ../nbs/05_simulation.ipynb #5b547ca8
 def write_pairs(
     folder: str | os.PathLike,  # gets the sub-folders source and target
@@ -1286,10 +1320,11 @@ def write_pairs(
     source: str | Scan = "thorax",  # as for `simulate`
     wide: bool = False,         # as for `simulate`
 ) -> Path:                      # the folder
-    "Writes simulated pairs as 16-bit PNG files named sim_<seed>.png; raises `BadInput` as `simulate_pairs` does."
+    "Writes simulated pairs as 16-bit PNG files named sim_<seed>.png; what is there already stays. Raises `BadInput`."
     if n < 1: raise BadInput(f"{n} films cannot be simulated. Ask for 1 or more.")
-    folder = Path(folder)
-    for part in ("source", "target"): (folder / part).mkdir(parents=True, exist_ok=True)
-    for number, pair in enumerate(_pairs(range(seed, seed + n), size, source, wide, workers, progress), seed):
+    folder, settings = Path(folder), _settings(size, source, wide)
+    missing = _missing_pairs(folder, range(seed, seed + n), settings)
+    for pair, number in zip(_pairs(missing, size, source, wide, workers, progress), missing):
+        if number == missing[0]: _open_folder(folder, settings)  # the first film has been made: all is well
         for part, image in zip(("source", "target"), pair): write_film(folder / part / f"sim_{number}.png", image, depth=16)
     return folder

@@ -1,5 +1,5 @@
 """What several test files need to know about the project."""
-import configparser, os, re, shutil, subprocess, sys, textwrap
+import configparser, hashlib, os, re, shutil, subprocess, sys, textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,3 +59,13 @@ def copy_project(folder):
     for part in ("nbs", "bss_gan"): shutil.copytree(ROOT / part, folder / part, ignore=ignore)
     for part in ("settings.ini", "pyproject.toml"): shutil.copy(ROOT / part, folder / part)
     return folder
+
+
+def tree(folder):
+    "Everything below a folder: path -> checksum of a file, or what else is there; to be compared before and after."
+    found = {}
+    for path in sorted(Path(folder).rglob("*")):
+        if path.is_symlink(): found[str(path.relative_to(folder))] = f"link to {os.readlink(path)}"
+        elif path.is_file(): found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
+        else: found[str(path.relative_to(folder))] = "folder" if path.is_dir() else "something else"
+    return found

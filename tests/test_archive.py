@@ -6,11 +6,10 @@ from pathlib import Path
 
 import cv2, numpy as np, pytest
 from project import python
-from test_dicom import make
 
 import bss_gan.archive
 from bss_gan.archive import archive
-from bss_gan.images import BadInput, example_film
+from bss_gan.images import BadInput, atomic_path, example_film
 
 SAVE = """
 import sys
@@ -73,9 +72,10 @@ def films(tmp_path_factory):
 
 
 def contents(folder):
-    "Bytes of every file below a folder, but for hidden ones and the list."
+    "Bytes of every file below a folder, but for the lists."
+    lists = {".manifest.lock", "manifest.jsonl", ".bss_gan.jsonl"}
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*")
-            if path.is_file() and not path.is_symlink() and path.name != ".manifest.lock" and path.name != "manifest.jsonl"}
+            if path.is_file() and not path.is_symlink() and path.name not in lists}
 
 
 def times(folder):
@@ -267,8 +267,8 @@ STUCK = """
 import ctypes
 import bss_gan.archive
 suppress = bss_gan.archive._suppress
-def stuck(path, target, weights):
-    found = suppress(path, target, weights)
+def stuck(path, *rest):
+    found = suppress(path, *rest)
     if path.name == "7.png": ctypes.PyDLL(None).sleep(10_000)
     return found
 bss_gan.archive._suppress = stuck
@@ -351,8 +351,8 @@ def test_61_a_lost_drive_is_told_and_nothing_goes_to_quarantine(films, tiny, tmp
     shutil.copytree(films, tmp_path / "drive", symlinks=True)
     (tmp_path / "sitecustomize.py").write_text("""
 import errno, os
-import bss_gan.archive, bss_gan.data
-bss_gan.data._RETRIES = (0, 0, 0)
+import bss_gan.archive, bss_gan.files
+bss_gan.files.RETRIES = (0, 0, 0)
 digest = bss_gan.archive._sha256
 def lost(path, sync=False):
     if "drive" in str(path) and not os.path.exists(path): raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN), str(path))
@@ -409,6 +409,7 @@ def test_a_changed_film_is_done_again(films, tiny, tmp_path):
 @pytest.fixture(scope="module")
 def scans(tmp_path_factory):
     "Films in DICOM: one with two copies, three that clash, one beside a broken one with its UID, and one more."
+    from test_dicom import make
     folder, grey = tmp_path_factory.mktemp("scans") / "scans", cv2.resize(cv2.imread(str(example_film()), 0), (64, 64)) / np.float32(255)
     for ward in ("north", "south"): (folder / ward).mkdir(parents=True)
     for number in range(4): make(folder / f"north/{number}.dcm", xray=grey, SOPInstanceUID=f"1.2.{number}", PatientID=f"{number}")
@@ -470,7 +471,7 @@ def list_scans(root, out, films, rng, monkeypatch, steps):
             todo, counts = bss_gan.archive._plan(root, out, known, twins)
             for path in rng.sample(todo, len(todo)):
                 size, time = bss_gan.archive._identity(root, path)
-                (out / path).write_bytes(b"result")
+                with atomic_path(out / path) as part: part.write_bytes(b"result")
                 twins.add(bss_gan.archive._line(path, size, time, uid=films[path][0], sha256_in=films[path][1], status="done", reason=""))
             return len(todo)
     except Killed:

@@ -10,7 +10,7 @@ from project import COMMAND, NBS, ROOT, python, run
 
 from bss_gan.images import BadImage, example_film
 from bss_gan.dicom import open_film
-from bss_gan.files import find_images
+from bss_gan.files import find_films
 from bss_gan.data import BadFolder, Leak, find_pairs, load_pairs, split_by_case
 
 GREY = cv2.resize(cv2.imread(str(example_film()), cv2.IMREAD_UNCHANGED), (160, 160), interpolation=cv2.INTER_AREA)
@@ -137,7 +137,7 @@ def test_too_many_pixels_are_refused_by_the_header(file, batch):
 def test_accepted_image_is_read(file, make, shape, depth, tmp_path):
     make(tmp_path / file)
     film = open_film(tmp_path / file)
-    assert (film.xray.shape, film.xray.dtype, film.depth) == ((*shape, 1), np.float32, depth)
+    assert (film.xray.shape, film.xray.dtype, film.raw.depth) == ((*shape, 1), np.float32, depth)
     assert 0 <= film.xray.min() < film.xray.max() <= 1
     assert bool(film.notes) == (file in {"jpeg_data.png", "turned.jpg"})
     if depth == 16: assert len(np.unique(film.xray)) > 256
@@ -221,7 +221,7 @@ def test_51_hidden_and_system_files(tmp_path):
     for name in hidden: (folder / "source" / name).write_bytes(b"\0")
     report = find_pairs(folder)
     assert (len(report.pairs), report.problems, len(report.ignored)) == (1, (), 3)
-    assert [path.name for path in find_images(folder / "source")[0]] == ["a.png"]
+    assert [path.name for path in find_films(folder / "source")[0]] == ["a.png"]
     assert "3 hidden or system files" in str(report)
 
 

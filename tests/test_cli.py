@@ -5,15 +5,18 @@ from pathlib import Path
 
 import cv2, numpy as np, pytest
 from project import COMMAND, ROOT, copy_project, python, run, settings, tool
+from pydicom import uid
 from test_faults import whole_files
 
 from bss_gan.cli import main
-from bss_gan.images import example_film, write_film
+from bss_gan.images import OUTPUTS, example_film, write_film
 from bss_gan.dicom import open_film
-from bss_gan.dicom import _DECODERS, uid
 from bss_gan.export import shipped_weights
 from bss_gan.simulation import write_pairs
 
+SYNTAXES = [uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian, uid.DeflatedExplicitVRLittleEndian, uid.RLELossless, uid.JPEGBaseline8Bit,
+            uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1, uid.JPEGLSLossless, uid.JPEGLSNearLossless, uid.JPEG2000Lossless,
+            uid.JPEG2000, uid.HTJ2KLossless, uid.HTJ2K]
 ROWS = {"mae", "psnr", "psnr_fit", "ssim", "ms_ssim", "bsr", "suppression"}
 
 
@@ -112,7 +115,7 @@ def test_benchmark_compares_systems_on_the_same_unseen_patients(pairs, trained, 
     assert sorted(row["case"] for row in report["cases"]) == sorted(case for case, _ in kept)
     assert "trained or validated" in done.stdout and "| identity |" in done.stdout
     assert report["systems"]["perfect"]["suppression"] > 0.99 and abs(report["systems"]["nothing"]["suppression"]) < 0.01
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"benchmark.md", "benchmark.json", "benchmark.png", "worst.png"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} - {OUTPUTS} == {"benchmark.md", "benchmark.json", "benchmark.png", "worst.png"}
 
 
 def test_benchmark_names_missing_films_and_scores_all_on_the_others(pairs, tmp_path):
@@ -332,7 +335,7 @@ def test_a_stopped_training_names_the_line_that_goes_on(number, pairs, tmp_path)
 def test_a_training_stopped_in_its_first_epoch_starts_again(pairs, tmp_path):
     train = ["train", "--data", pairs, "--out", tmp_path / "run", "--epochs", 40]
     error = interrupted(*train, sign=(tmp_path / "run/config.json").exists)
-    assert "nothing to go on with" in error and line_to_go_on(error) == list(map(str, train))
+    assert "nothing to continue" in error and line_to_go_on(error) == list(map(str, train))
 
 
 @pytest.fixture(scope="module")
@@ -391,7 +394,7 @@ def test_doctor_finds_nothing_wrong_here_and_looks_at_everything_that_the_librar
     looked_at = {finding["what"] for finding in findings}
     needed = {re.split("[<>=]", requirement)[0] for requirement in settings()["requirements"].split()}
     assert looked_at >= needed | {f"weights {name}" for name in shipped_weights()} | {"Python", "training", "memory", "PNG", "disk, here"}
-    assert {f"DICOM, {syntax.name}" for syntax in (*_DECODERS, uid.RLELossless, uid.ExplicitVRLittleEndian)} <= looked_at
+    assert {f"DICOM, {syntax.name}" for syntax in SYNTAXES} <= looked_at
 
 
 def test_doctor_finds_a_flipped_byte_in_weights(tmp_path):
@@ -430,7 +433,7 @@ def test_doctor_finds_decoders_that_fail_or_lie_and_a_full_disk(tmp_path):
     (tmp_path / "matplotlib.py").write_text("raise ImportError('torn')")
     findings, faults = doctor(tmp_path, ROOT)
     syntaxes = {finding["what"] for finding in findings if "JPEG-LS" in finding["what"] or "JPEG 2000" in finding["what"]}
-    assert len(syntaxes) == 4 and {*faults} == syntaxes | {"TIFF", "disk, here", "disk, temporary files", "matplotlib"}
+    assert len(syntaxes) >= 4 and {*faults} == syntaxes | {"TIFF", "disk, here", "disk, temporary files", "matplotlib"}
     assert "not built" in str(faults) and "other grey values" in str(faults)
 
 

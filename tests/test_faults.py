@@ -3,28 +3,34 @@
 KILLS=25 pytest tests/test_faults.py -k "any_moment or lost_while"   kills a training 25 times, and loses 25 machines, not 5."""
 import errno, hashlib, json, multiprocessing, os, random, shutil, signal, subprocess, sys, time
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import cv2, h5py, numpy as np, pytest
 from PIL import Image
-from project import COMMAND, python, run
+from project import COMMAND, python, run, tree
 from test_processes import weights
 
-import bss_gan.data
+import bss_gan.data, bss_gan.files
 from bss_gan.images import BadInput
-from bss_gan.files import mirror
+from bss_gan.files import claim_outputs, mirror, owned_outputs, owns, remove_outputs, write_json
 from bss_gan.data import BadFolder, find_pairs, find_same_patients, load_pairs, split_by_case
+from bss_gan.simulation import simulate, write_pairs
 from bss_gan.testing import load_suppressor, suppress_files
 
 KILLS = int(os.environ.get("KILLS", 5))
 
 
+@cache
+def chest(number, side):
+    "A simulated chest under grey noise: nothing packs worse, so a file is as large as it can be."
+    noise = np.random.default_rng(number).random((side, side), np.float32)
+    return (65535 * (0.9 * simulate(number, side).xray[..., 0] + 0.1 * noise)).astype(np.uint16)
+
+
 def write_films(folder, n, side=160):
-    "Grey noise: nothing packs worse, so a file is as large as it can be."
     folder.mkdir(parents=True, exist_ok=True)
-    for number in range(n):
-        noise = np.random.default_rng(number).integers(0, 65536, (side, side), np.uint16)
-        assert cv2.imwrite(str(folder / f"{number:03}.png"), noise)
+    for number in range(n): assert cv2.imwrite(str(folder / f"{number:03}.png"), chest(number, side))
     return folder
 
 
@@ -76,7 +82,7 @@ def test_59_disk_full_while_films_are_suppressed(disk, trained, tmp_path):
     assert "No space left on device" in done.stderr and "Make room" in done.stderr and "Traceback" not in done.stderr
     first = whole_files(disk.path)
     assert 0 < len(first) < 40
-    assert [path.name for path in (disk.path / "out").iterdir() if path.name.startswith(".")] == []
+    assert list((disk.path / "out").glob(".*.part*")) == []
     disk.set_size("10m")
     run(*suppress)
     assert len(whole_files(disk.path)) == 40
@@ -145,7 +151,7 @@ class Drive:
 @pytest.fixture
 def fail(monkeypatch):
     "A function that replaces an action by one that fails; nobody waits before another try."
-    monkeypatch.setattr(bss_gan.data, "_RETRIES", (0, 0, 0))
+    monkeypatch.setattr(bss_gan.files, "RETRIES", (0, 0, 0))
 
     def fail(owner, action, name, times, code):
         drive = Drive(getattr(owner, action), name, times, code)
@@ -167,22 +173,22 @@ def test_61_the_rest_of_a_batch_is_done(code, fail, trained, tmp_path):
     results = suppress_files([films], tmp_path / "out", suppressor, workers=1)
     assert [result.ok for result in results] == [True, False, True, True]
     assert os.strerror(code) in results[1].message and "001.png" in results[1].message
-    assert sorted(os.listdir(tmp_path / "out")) == ["000.png", "002.png", "003.png"] == whole_files(tmp_path / "out")
+    assert whole_files(tmp_path / "out") == ["000.png", "002.png", "003.png"]
 
 
 @lost
 def test_61_pairs_are_looked_for_again(code, fail, tmp_path):
     for side in ("source", "target"): write_films(tmp_path / side, 2)
-    fail(bss_gan.data, "_header_size", "source/000.png", 3, code)
+    fail(bss_gan.data, "_film_size", "source/000.png", 3, code)
     assert {pair.source.name for pair in find_pairs(tmp_path).pairs} == {"000.png", "001.png"}
-    fail(bss_gan.data, "_header_size", "source/000.png", 4, code)
+    fail(bss_gan.data, "_film_size", "source/000.png", 4, code)
     with pytest.raises(BadFolder, match="Mount the Drive again"): find_pairs(tmp_path)
 
 
 @lost
 def test_61_films_are_read_again(code, fail, tmp_path):
     for side in ("source", "target"): write_films(tmp_path / side, 6)
-    fail(bss_gan.data, "find_images", "source", 3, code)
+    fail(bss_gan.data, "find_films", "source", 3, code)
     pairs = find_pairs(tmp_path).pairs
     wanted = load_pairs(pairs, 64)
     for name in ("source/000.png", "target/000.png", "source/003.png"): fail(Path, "read_bytes", name, 3, code)
@@ -196,9 +202,9 @@ def test_61_a_lost_drive_is_told_and_nobody_waits_for_every_film(code, fail, tmp
     for side in ("source", "target"): write_films(tmp_path / side, 40)
     pairs, tried = find_pairs(tmp_path).pairs, []
     fail(Path, "read_bytes", ".png", 10_000, code)
-    read = bss_gan.data.read_film
-    monkeypatch.setattr(bss_gan.data, "open_film", lambda path, *rest: tried.append(path) or read(path, *rest))
-    monkeypatch.setattr(bss_gan.data, "_RETRIES", (0.05, 0.05, 0.05))
+    read = bss_gan.data.open_film
+    monkeypatch.setattr(bss_gan.data, "open_film", lambda path, *rest, **more: tried.append(path) or read(path, *rest, **more))
+    monkeypatch.setattr(bss_gan.files, "RETRIES", (0.05, 0.05, 0.05))
     with pytest.raises(BadFolder, match=f"{os.strerror(code)}.*Mount the Drive again"): load_pairs(pairs, 64)
     assert tried.count(pairs[0].source) == 4 and len(set(tried)) < 40
 
@@ -221,9 +227,9 @@ def test_61_results_that_cannot_be_written_stop_the_batch(code, fail, trained, t
 LOST_FILM = """
 import errno, os, sys
 from pathlib import Path
-import bss_gan.data
+import bss_gan.data, bss_gan.files
 from bss_gan.cli import main
-bss_gan.data._RETRIES = (0, 0, 0)
+bss_gan.files.RETRIES = (0, 0, 0)
 read = Path.read_bytes
 
 def unless_lost(path):
@@ -257,9 +263,9 @@ def test_62_a_second_suppress_writes_the_same_bytes(trained, tmp_path):
     films = write_films(tmp_path / "in", 3)
     suppress = [*COMMAND, "suppress", films, "--out", tmp_path / "out", "--weights", trained]
     run(*suppress)
-    first = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    first = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.png")}
     run(*suppress)
-    assert first == {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert first == {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.png")} != {}
 
 
 # Training
@@ -284,7 +290,7 @@ def train_little(data, folder, epochs, resume, drive=None):
     config = replace(bss_gan.training.TRAIN_PRESETS["residual"], model=model, epochs=epochs, crop=24, crops=2, average=0.9, nodules=0.5)
     split = split_by_case(find_pairs(data).pairs, 0.1, 0.1)
     if drive:
-        bss_gan.training.fetch_run(drive, folder)
+        if resume: bss_gan.training.fetch_run(drive, folder)
         shutil.copy2 = copy_slowly
     bss_gan.training.train(split, Path(folder), config, resume, "none", bss_gan.training.keep_copy(folder, drive) if drive else None)
 
@@ -309,7 +315,6 @@ def expect_same_bits(whole, resumed):
 @pytest.fixture(scope="module")
 def little(tmp_path_factory):
     "Pairs of films of 32 x 32 pixels."
-    from bss_gan.simulation import write_pairs
     folder = tmp_path_factory.mktemp("little")
     write_pairs(folder, n=10, size=32)
     return folder
@@ -500,3 +505,213 @@ def test_75_no_checkpoint_to_resume_from(damage, copied, pairs):
     assert "checkpoint" in done.stderr and str(folder) in done.stderr and "Traceback" not in done.stderr, done.stderr
     assert "epoch 1/3" not in done.stdout
     assert all(np.array_equal(array, before[name]) for name, array in weights(folder).items())
+
+
+# Whose file is it?
+
+@pytest.fixture
+def drive(tmp_path, pairs):
+    "The Drive folder of an unlucky user: a thesis, photos, pairs, and the finished run of another training."
+    drive = tmp_path / "drive"
+    (drive / "photos").mkdir(parents=True)
+    (drive / "thesis.docx").write_text("Two years of work")
+    (drive / "photos" / "beach.jpg").write_text("sand")
+    shutil.copytree(pairs, drive / "pairs")
+    return drive
+
+
+def refused(action, *words):
+    "Runs an action that must be refused, in words."
+    with pytest.raises(BadInput) as error: action()
+    assert all(word in str(error.value) for word in words), error.value
+
+
+TRAIN = """
+import sys
+from pathlib import Path
+from test_faults import train_little
+from bss_gan.images import BadInput
+data, run, epochs, resume, copy = sys.argv[1:]
+try: train_little(Path(data), Path(run), int(epochs), resume == "resume", Path(copy) if copy else None)
+except BadInput as error: sys.exit(str(error))
+"""
+
+
+def train_here(data, folder, epochs=1, resume=False, copy="", status=0, cwd=None):
+    "A little training in a process of its own; gives what it says if it is refused."
+    env = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent)])}
+    return python("-c", TRAIN, data, folder, epochs, "resume" if resume else "", copy, status=status, env=env, cwd=cwd).stderr
+
+
+def test_f1_a_copy_wants_a_folder_of_its_own(drive, little, tmp_path):
+    before = tree(drive)
+    said = train_here(little, tmp_path / "run", copy=drive, status=1)
+    assert "photos" in said and "Give the copy a folder of its own" in said
+    assert tree(drive) == before and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("copy", [".", "run", "run/copy", "pairs"])
+def test_f2_a_copy_around_the_run_or_its_films_or_in_it(copy, drive, little):
+    from bss_gan.training import check_copy
+    before = tree(drive)
+    refused(lambda: check_copy(drive / "run", drive / copy, [drive / "pairs"]), "Choose a folder")
+    assert tree(drive) == before
+
+
+def test_f3_a_run_is_taken_back_into_a_folder_with_other_things(drive, little, tmp_path):
+    train_here(little, tmp_path / "first", copy=drive / "run")
+    here = tmp_path / "here"
+    (here / "pairs").mkdir(parents=True)
+    (here / "notes.txt").write_text("film 12 looks odd")
+    before = tree(here)
+    train_here(little, ".", 2, resume=True, copy=drive / "run", cwd=here)
+    assert before.items() <= tree(here).items() and (here / "history.csv").exists()
+    assert (drive / "thesis.docx").exists() and epochs_of(drive / "run") == epochs_of(here) == 2
+
+
+def test_f4_a_copy_that_is_another_run(drive, little, tmp_path):
+    train_here(little, tmp_path / "first", 2, copy=drive / "run")
+    before = tree(drive)
+    for epochs in (1, 2):  # other settings, and the same ones
+        assert "already holds a run" in train_here(little, tmp_path / "second", epochs, copy=drive / "run", status=1)
+    assert tree(drive) == before and not (tmp_path / "second").exists()
+
+
+def test_f4_a_copy_that_has_come_further(drive, little, tmp_path):
+    train_here(little, tmp_path / "run", 1)
+    shutil.copytree(tmp_path / "run", drive / "run")
+    train_here(little, drive / "run", 2, resume=True)
+    before = tree(drive)
+    from bss_gan.training import check_copy
+    refused(lambda: check_copy(tmp_path / "run", drive / "run"), "has come further (2 epochs)")
+    assert tree(drive) == before
+
+
+def test_a_run_asks_whether_its_names_are_free(drive, little):
+    for name in ("history.csv", "samples", "checkpoints"):
+        (drive / name).write_text("hers")
+        before = tree(drive)
+        assert name in train_here(little, drive, status=1)
+        assert tree(drive) == before
+        (drive / name).unlink()
+    before = tree(drive)
+    train_here(little, drive)  # beside the thesis
+    assert before.items() <= tree(drive).items()
+
+
+def test_a_run_made_before_there_were_lists_goes_on(little, tmp_path):
+    train_here(little, tmp_path / "run")
+    for path in tmp_path.rglob(".bss_gan.jsonl"): path.unlink()
+    train_here(little, tmp_path / "run", 2, resume=True)
+    assert epochs_of(tmp_path / "run") == 2
+
+
+def test_f9_simulated_films_of_two_kinds_do_not_mix(tmp_path):
+    write_pairs(tmp_path / "pairs", 3, size=32)
+    before = tree(tmp_path)
+    write_pairs(tmp_path / "pairs", 2, size=32)
+    assert tree(tmp_path) == before
+    refused(lambda: write_pairs(tmp_path / "pairs", 3, size=48), "size was 32, now 48")
+    refused(lambda: write_pairs(tmp_path / "pairs", 3, size=32, wide=True), "wide was False, now True")
+    refused(lambda: claim_outputs([tmp_path / "pairs/target/sim_0.png"], by="suppress"), "bss-gan simulate")
+    assert tree(tmp_path) == before
+
+
+def test_f143_a_refused_run_leaves_nothing_behind(little, tmp_path):
+    from bss_gan.training import TRAIN_PRESETS, train
+    config = replace(TRAIN_PRESETS["seed"], model=replace(TRAIN_PRESETS["seed"].model, size=32))
+    split = split_by_case(find_pairs(little).pairs, 0.1, 0.1)
+    refused(lambda: train(split, tmp_path / "run", replace(config, crop=64)), "crop=64 does not fit")
+    shutil.copytree(little, tmp_path / "pairs")
+    broken = split_by_case(find_pairs(tmp_path / "pairs").pairs, 0.1, 0.1)
+    broken.train[0].source.write_bytes(broken.train[0].source.read_bytes()[:200])
+    refused(lambda: train(broken, tmp_path / "run", config, show="none"), broken.train[0].source.name)
+    assert not (tmp_path / "run").exists()
+
+
+def test_f141_longer_and_again_on_the_same_patients(little, tmp_path):
+    from bss_gan.training import TRAIN_PRESETS, train
+    config = replace(TRAIN_PRESETS["seed"], model=replace(TRAIN_PRESETS["seed"].model, size=32, base=2, levels=2), epochs=1)
+    split = split_by_case(find_pairs(little).pairs, 0.1, 0.1)
+    train(split, tmp_path / "run", config, show="none")
+    train(split, tmp_path / "run", replace(config, epochs=3), resume=True, show="none")
+    train(split, tmp_path / "whole", replace(config, epochs=3), show="none")
+    expect_same_bits(tmp_path / "whole", tmp_path / "run")
+    assert json.loads((tmp_path / "run/longer.json").read_bytes()) == {"planned": [1]}
+    refused(lambda: train(split, tmp_path / "run", config, resume=True, show="none"), "epochs was 3, now 1")
+    parts = {part: [pair.case for pair in pairs] for part, pairs in split._asdict().items()}
+    train(split, tmp_path / "again", config, show="none", met=parts)
+    swapped = split._replace(val=split.test, test=split.val)
+    refused(lambda: train(swapped, tmp_path / "swapped", config, show="none", met=parts), swapped.test[0].case)
+
+
+KILL_BETWEEN = """
+import os, signal, sys
+import bss_gan.images
+from bss_gan.files import write_json
+def kill(*paths): os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv[2] == "before the list": bss_gan.images.record_output = kill
+else: os.replace = kill
+write_json(sys.argv[1], {"second": 2})
+"""
+
+
+@pytest.mark.parametrize("moment", ["before the list", "after the list"])
+def test_a_file_killed_at_any_moment_can_be_written_again(moment, tmp_path):
+    path = tmp_path / "figures.json"
+    for first in (False, True):
+        if first: write_json(path, {"first": 1})
+        python("-c", KILL_BETWEEN, path, moment, status=-signal.SIGKILL)
+        assert path.exists() == first and (not first or json.loads(path.read_bytes()) == {"first": 1})
+        claim_outputs([path])
+    write_json(path, {"third": 3})
+    assert owns(path)
+
+
+def test_what_the_user_changed_or_wrote_is_never_ours(tmp_path):
+    write_json(tmp_path / "ours.json", {})
+    write_json(tmp_path / "changed.json", {})
+    (tmp_path / "changed.json").write_text("{} and a remark")
+    (tmp_path / "copied.json").write_bytes((tmp_path / "ours.json").read_bytes())
+    paths = [tmp_path / name for name in ("ours.json", "changed.json", "copied.json", "nothing.json")]
+    assert owned_outputs(paths) == {paths[0]}
+    refused(lambda: claim_outputs(paths), "changed.json: has been changed", "copied.json: was not written")
+    assert remove_outputs(paths) == paths[1:3] and paths[1].exists() and not paths[0].exists()
+    shutil.copytree(tmp_path, tmp_path.parent / f"{tmp_path.name}_moved")  # as a Drive does it: with other times
+    write_json(tmp_path / "ours.json", {})
+    os.utime(tmp_path / "ours.json", (0, 0))
+    assert owns(tmp_path / "ours.json")
+    (tmp_path / ".bss_gan.jsonl").unlink()
+    assert not owns(tmp_path / "ours.json")
+
+
+def test_thousands_of_files_are_asked_for_at_once(tmp_path):
+    from bss_gan.images import record_output
+    for number in range(1000):
+        (tmp_path / f"{number}.png").write_bytes(b"%d" % number)
+        record_output(tmp_path / f"{number}.png")
+    paths = [tmp_path / f"{number}.png" for number in range(1000)]
+    claim_outputs(paths)
+    (tmp_path / "7.png").write_bytes(b"x")
+    refused(lambda: claim_outputs(paths), "/7.png: has been changed")
+
+
+@pytest.mark.parametrize("name", ["\u6f22" * 83 + ".png", "Mu\u0308ller.PNG", os.fsdecode(b"R\xf6ntgen.png"), "a" * 251 + ".png"])
+def test_f123_f118_names_of_every_kind(name, tmp_path):
+    write_json(tmp_path / name, {"name": name})
+    assert owns(tmp_path / name) and json.loads((tmp_path / name).read_bytes()) == {"name": name}
+    claim_outputs([tmp_path / name])
+
+
+def test_f119_utf8_in_every_locale(tmp_path):
+    code = "import sys; from bss_gan.files import write_json; write_json(sys.argv[1], {'film': sys.argv[2]})"
+    env = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    python("-c", code, tmp_path / "o.json", "M\u00fcller \u00e9.png", env=env)
+    assert json.loads((tmp_path / "o.json").read_text(encoding="utf-8")) == {"film": "M\u00fcller \u00e9.png"}
+
+
+def test_f132_errors_name_the_file_that_the_user_knows(tmp_path, monkeypatch):
+    def full(self, data): raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError) as error: write_json(tmp_path / "figures.json", {})
+    assert error.value.filename == str(tmp_path / "figures.json") and list(tmp_path.iterdir()) == []

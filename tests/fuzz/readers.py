@@ -1,14 +1,17 @@
-"""Five readers of files from outside, and good files to break. Whatever a file holds, nothing but `BadInput` may come out of a reader."""
-import io, json, random
+"""Readers of files from outside, and good files to break. Whatever a file holds, nothing but `BadInput` may come out of a reader."""
+import io, json, random, struct, zlib
 from dataclasses import asdict
 from pathlib import Path
 
-import cv2, numpy as np
+import cv2, imagecodecs, numpy as np, pydicom
 from PIL import Image
+from pydicom import uid
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 
 from bss_gan.cli import _saved_config
 from bss_gan.images import BadInput, example_film
-from bss_gan.dicom import open_film
+from bss_gan.dicom import decode_dicom, open_film
 from bss_gan.files import ModelConfig
 from bss_gan.export import find_weights, load_network, openvino_function
 
@@ -113,7 +116,135 @@ class Plan:
         use(self.run)
 
 
-READERS = {"film": Film, "weights": Weights, "plan": Plan, "config": Config, "keras": KerasWeights}
+CHEST = cv2.resize(cv2.imread(str(example_film()), cv2.IMREAD_UNCHANGED), (96, 100), interpolation=cv2.INTER_AREA) / 255
+
+# Elements that decide how a film is read, and what programs have written into them.
+NUMBERS = ["", "0", "1", "-1", "2048", "2048,5", "2048.5\\40", "-2000", "1e30", "1e-30", "nan", "inf", "abc", "4096", "65536", " 7 ", "\\", "--"]
+WORDS = ["", "PA", "LL", "CHEST", "HAND", "\xe9\xff", "A" * 70, "L\\F", "A\\F", "YES", "MONOCHROME1", "monochrome2", "MONOCHROME 2", "RGB", "SIGMOID", "OT"]
+SHORTS = [0, 1, 2, 7, 8, 11, 12, 15, 16, 31, 40, 100, 255, 2048, 4095, 32768, 63536, 65535]
+FIELDS = {name: ("DS", NUMBERS) for name in "RescaleSlope RescaleIntercept WindowCenter WindowWidth ImagerPixelSpacing".split()} | {
+    name: ("CS", WORDS) for name in "Modality BodyPartExamined ViewPosition PatientOrientation PhotometricInterpretation VOILUTFunction BurnedInAnnotation "
+                                    "PresentationIntentType SpecificCharacterSet ImageType PresentationLUTShape".split()} | {
+    name: ("US", SHORTS) for name in "BitsAllocated BitsStored HighBit PixelRepresentation SamplesPerPixel Rows Columns PixelPaddingValue "
+                                     "PixelPaddingRangeLimit".split()} | {
+    name: ("IS", NUMBERS) for name in "NumberOfFrames SeriesNumber PixelAspectRatio".split()}
+
+
+def element(tag, kind, value):
+    "The bytes of an element in Explicit VR Little Endian, whatever is wrong with it."
+    value += b" " * (len(value) % 2)
+    return struct.pack("<HH2sH", tag >> 16, tag & 0xFFFF, kind.encode(), len(value)) + value
+
+
+def draw_field(draw):
+    "An element with a value from the list, now and then of another type, or longer or shorter than its type allows."
+    name = draw.choice(list(FIELDS))
+    kind, values = FIELDS[name]
+    value = draw.choice(values)
+    data = struct.pack("<H", value) if kind == "US" else value.encode("latin-1")
+    if draw.random() < 0.1: data = draw.choice((b"", data * 2, data[:1], b"\0" * 8))
+    if draw.random() < 0.1: kind = draw.choice(("SS", "LO", "SH"))
+    return pydicom.datadict.tag_for_keyword(name), kind, data
+
+
+def dicom(draw, coding="bare", fields=()):
+    "The chest as a DICOM file, with some elements in place of its own."
+    numbers = np.round(CHEST * 4095).astype("<u2")
+    encode = {"bare": np.ndarray.tobytes, "jpegls": imagecodecs.jpegls_encode, "jpeg2k": imagecodecs.jpeg2k_encode}[coding]
+    film, film.file_meta = Dataset(), FileMetaDataset()
+    film.file_meta.TransferSyntaxUID = {"bare": uid.ExplicitVRLittleEndian, "jpegls": uid.JPEGLSLossless, "jpeg2k": uid.JPEG2000Lossless}[coding]
+    facts = dict(SOPClassUID=uid.ComputedRadiographyImageStorage, SOPInstanceUID="1.2.3", StudyInstanceUID="1.2.4", Modality="CR", ViewPosition="PA", Rows=100,
+                 BodyPartExamined="CHEST", Columns=96, BitsAllocated=16, BitsStored=12, HighBit=11, PixelRepresentation=0, SamplesPerPixel=1,
+                 PhotometricInterpretation="MONOCHROME2")
+    for name, value in facts.items(): setattr(film, name, value)
+    film.add_new("PixelData", "OW" if coding == "bare" else "OB", encode(numbers) if coding == "bare" else encapsulate([encode(numbers)]))
+    parts, data = {}, io.BytesIO()
+    film.save_as(data, enforce_file_format=True)
+    for each in film:
+        one, bytes_of = Dataset(), pydicom.filebase.DicomBytesIO()
+        bytes_of.is_little_endian, bytes_of.is_implicit_VR = True, False
+        one.add(each)
+        pydicom.filewriter.write_dataset(bytes_of, one)
+        parts[int(each.tag)] = bytes_of.getvalue()
+    for tag, kind, value in fields: parts[tag] = element(tag, kind, value)
+    head = data.getvalue()[:144 + int.from_bytes(data.getvalue()[140:144], "little")]
+    return head + b"".join(parts[tag] for tag in sorted(parts))
+
+
+def chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def draw_png(draw):
+    "The chest as a PNG of 8 or 16 bits, with chunks that say something about its numbers."
+    deep = draw.random() < 0.5
+    data = saved(Image.fromarray(np.round(CHEST * (65535 if deep else 255)).astype(np.uint16 if deep else np.uint8)), "PNG")
+    kinds = {b"sBIT": bytes([draw.choice((0, 1, 8, 10, 12, 16, 17, 255))]), b"gAMA": struct.pack(">I", draw.choice((0, 1, 45455, 100000, 2**31))),
+             b"tRNS": struct.pack(">H", draw.choice((0, 255, 65535))), b"bKGD": struct.pack(">H", draw.choice((0, 128, 65535))),
+             b"pHYs": struct.pack(">IIB", draw.choice((0, 1, 2**31 - 1)), 1, draw.choice((0, 1, 9))), b"tEXt": b"Comment\0" + b"x" * draw.randrange(9)}
+    for name in draw.sample(list(kinds), draw.randint(1, 3)):
+        body = kinds[name] if draw.random() < 0.9 else draw.choice((b"", kinds[name] * 2, kinds[name][:1]))
+        data = data[:33] + chunk(name, body) + data[33:]
+    if draw.random() < 0.1: data = data[:24] + bytes([draw.choice((1, 2, 4, 8, 16))]) + data[25:]  # the bit depth; the checksum is wrong then
+    return data
+
+
+class Fields:
+    "A DICOM file whose elements hold what programs have written into them, or a PNG with unusual chunks; the data is the seed of a draw."
+
+    def __init__(self, folder):
+        self.file, self.seeds = Path(folder) / "film", [bytes([number]) for number in range(8)]
+
+    def __call__(self, data):
+        draw = random.Random(bytes(data))
+        if draw.random() < 0.3: content = draw_png(draw)
+        else: content = dicom(draw, draw.choice(("bare", "bare", "jpegls", "jpeg2k")), [draw_field(draw) for _ in range(draw.randint(1, 4))])
+        self.file.write_bytes(content)
+        film = open_film(self.file, "bright", 0, insist=True)
+        film.write(self.file.with_name("result"), film.xray)
+
+
+def same_chest(draw):
+    "Another valid encoding of the chest, as (bytes, largest mean difference of grey)."
+    bits, signed, negative = draw.choice((8, 10, 12, 14, 16)), draw.random() < 0.3, draw.random() < 0.5
+    container = 16 if bits > 8 or draw.random() < 0.3 else 8
+    shift = draw.choice((0, container - bits))
+    numbers = np.round((1 - CHEST if negative else CHEST) * (2**bits - 1)).astype(np.int32) - signed * 2 ** (bits - 1)
+    words = ((numbers & (2**bits - 1)) << shift).astype(f"<u{container // 8}")
+    film, film.file_meta = Dataset(), FileMetaDataset()
+    facts = dict(SOPClassUID=uid.ComputedRadiographyImageStorage, SOPInstanceUID="1.2.3", StudyInstanceUID="1.2.4", Modality="CR", ViewPosition="PA", Rows=100,
+                 BodyPartExamined="CHEST", Columns=96, BitsAllocated=container, BitsStored=bits, HighBit=shift + bits - 1, SamplesPerPixel=1,
+                 PixelRepresentation=int(signed), PhotometricInterpretation=f"MONOCHROME{2 - negative}")
+    slope = draw.choice((1, 1, 0.5, 2))
+    if draw.random() < 0.7: facts |= dict(RescaleSlope=slope, RescaleIntercept=draw.choice((0, -1024)))
+    if draw.random() < 0.5:
+        middle = slope_of(facts) * (2 ** (bits - 1) * (not signed)) + facts.get("RescaleIntercept", 0)
+        facts |= dict(WindowCenter=middle, WindowWidth=slope_of(facts) * 2**bits)
+    for name, value in facts.items(): setattr(film, name, value)
+    film.file_meta.TransferSyntaxUID = draw.choice((uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian, uid.DeflatedExplicitVRLittleEndian, uid.JPEGLSLossless))
+    packed = film.file_meta.TransferSyntaxUID == uid.JPEGLSLossless
+    film.add_new("PixelData", "OB" if packed else "OW", encapsulate([imagecodecs.jpegls_encode(words)]) if packed else words.tobytes())
+    data = io.BytesIO()
+    film.save_as(data, enforce_file_format=True)
+    return data.getvalue(), 2 / 2**bits + 0.002
+
+
+def slope_of(facts): return facts.get("RescaleSlope", 1)
+
+
+class SameChest:
+    "The chest in another valid encoding has the same grey."
+
+    def __init__(self, folder):
+        self.file, self.seeds = Path(folder) / "film", [bytes([number]) for number in range(8)]
+
+    def __call__(self, data):
+        content, tolerance = same_chest(random.Random(bytes(data)))
+        self.file.write_bytes(content)
+        assert np.abs(decode_dicom(self.file).grey - CHEST).mean() < tolerance, "the chest has another grey"
+
+
+READERS = {"film": Film, "weights": Weights, "plan": Plan, "config": Config, "keras": KerasWeights, "fields": Fields, "same": SameChest}
 
 
 def read(reader, data):

@@ -1,6 +1,6 @@
 """Looks for files that break a reader, guided by the lines of Python that each file reaches.
 
-python tests/fuzz/run.py [--runs 4000] [--readers film weights plan config keras]
+python tests/fuzz/run.py [--runs 4000] [--readers film weights plan config keras fields same]
 
 Needs atheris (pip install atheris). Says for each reader how many files were tried, and fails where one raised anything but
 `BadInput`, took more than 10 seconds or more than 1 GB; atheris writes that file to the folder in which this runs."""
@@ -27,7 +27,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=4000, help="files for each reader")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--readers", nargs="+", default=["film", "weights", "plan", "config", "keras"])
+    parser.add_argument("--readers", nargs="+", default=["film", "weights", "plan", "config", "keras", "fields", "same"])
     parser.add_argument("--here", help=argparse.SUPPRESS)
     wanted = parser.parse_args()
     if wanted.here: return search(wanted.here, wanted.runs, wanted.seed)
