@@ -256,13 +256,20 @@ def suppress_file(
     if target.suffix.lower() != film.raw.suffix:
         why = f"its result is a {film.raw.suffix} file and cannot be named {target.name}. Rename the film to match"
         raise BadImage(f"{path}: {why}.")
-    soft = suppressor.suppress(film.xray)
+    soft = _suppress_picture(film, suppressor)
     try:
         film.write(target, soft, suppressor.name)
     except OSError as error:
         advice = "Make room or choose another folder, then run this again."
         raise BadInput(f"{target}: cannot be written ({error.strerror}). {advice}") from error
     return _judge(film, target, soft, suppressor)
+
+
+def _suppress_picture(film, suppressor):
+    "The film without bone, (H, W, 1); frame and margins stay, and the network does not see them."
+    soft = film.xray.copy()
+    soft[film.picture] = suppressor.suppress(film.xray[film.picture])
+    return soft
 
 
 def _claim(path, target):
@@ -279,9 +286,10 @@ def _judge(film, target, soft, suppressor):
     again = "Bone shadows suppressed by bss_gan" in str(described.get("DerivationDescription"))
     notes = (*film.notes, *["not judged, since it does not look like a frontal chest film"] * (not chest),
              *["bone was suppressed in this film before, as its file says"] * again)
-    verdict = suppressor.verdict(film.xray, soft) if chest else ("", None)
+    before, after = film.xray[film.picture], soft[film.picture]
+    verdict = suppressor.verdict(before, after) if chest else ("", None)
     return SuppressionResult(film.path, target, True, "", *verdict, film.bone_dark, False, notes,
-                             bone_removed(film.xray, soft), -90 * film.judged.turns % 360)
+                             bone_removed(before, after), -90 * film.judged.turns % 360)
 
 # %% ../nbs/11_testing.ipynb #10095e02
 _RUN_OUT = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
