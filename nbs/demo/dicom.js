@@ -313,5 +313,6 @@ export async function readDicom(name, bytes) {
   const show = (pixel, place) => table[outside && padding[place] ? dark : pixel - reading.low], grey = image(columns, rows, mapped(pixels, show));
   if (seen.every((pixel) => table[pixel - reading.low] === table[seen[0] - reading.low])) throw new BadImage(`${name}: is shown in a single grey. There is nothing to see on it.`);
   const depth = reading.bits > 8 ? 16 : 8, white = 2 ** depth - 1;
+  notes.push("saved as PNG, as this file displays it; the command bss-gan writes DICOM");
   return { name, grey, numbers: Uint16Array.from(grey.data, (value) => round(value * white)), white, depth, padding, notes, doubt };
 }

@@ -88,6 +88,12 @@ function explain(bytes) {
   return OTHERS.find(([start]) => starts(bytes, 0, start))?.[1] ?? "is not an image that can be read here. Use PNG, JPEG or DICOM";
 }
 
+// The start of an error's text in brackets; "" for one that only programmers understand.
+function reason(error) {
+  const text = String(error?.message ?? error?.exception ?? error).split("\n")[0].slice(0, 120).replace(/[.:]+$/, "");
+  return !text || /object|undefined|null|type|array|buffer|argument|index|function|offset|Error|[0-9]{5}/.test(text) ? "" : ` (${text})`;
+}
+
 async function readFile(name, bytes) {
   if (!bytes.length) throw new BadImage(`${name}: is empty. Copy it again.`);
   try {
@@ -97,8 +103,7 @@ async function readFile(name, bytes) {
     if (looksLikeDicom(bytes)) return await readDicom(name, bytes);
   } catch (error) { // of a damaged file, decoders throw nearly anything
     if (error instanceof BadImage) throw error;
-    const why = String(error?.message ?? error?.exception ?? error).split("\n")[0].slice(0, 120);
-    throw new BadImage(`${name}: is damaged, or coded in a way that cannot be read here (${why}). Copy or export it again, or use the command bss-gan.`);
+    throw new BadImage(`${name}: is damaged, or coded in a way that this page cannot read${reason(error)}. Copy or export it again, or try the command bss-gan.`);
   }
   throw new BadImage(`${name}: ${explain(bytes)}.`);
 }
