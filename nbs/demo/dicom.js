@@ -154,7 +154,7 @@ function readBits(words, facts, padding, said, { syntax, packed }, notes) {
   const plain = (word) => (signed && word >= 32768 ? word - 65536 : word);
   const beyond = words.reduce((count, word) => count + Number(plain(word) < low || plain(word) > high), 0);
   if (MAY_BE_LOSSY.includes(syntax) && beyond < 0.01 * words.length) { // a white that was rounded up must not become black
-    return [Int32Array.from(words, (word) => Math.min(Math.max(plain(word), low), high)), said];
+    return [mapped(words, (word) => Math.min(Math.max(plain(word), low), high), Int32Array), said];
   }
   let [best, rough] = smoothest(words, facts, padding, said);
   if (rough > 0.02 && facts.allocated === 16 && !packed) {
@@ -168,7 +168,7 @@ function readBits(words, facts, padding, said, { syntax, packed }, notes) {
     const [found, claimed] = [best, said].map((reading) => `${reading.bits} ${reading.signed ? "signed " : ""}bits from bit ${reading.shift}`);
     notes.push(`its numbers are ${found}, not ${claimed} as its header says: read as the picture shows`);
   }
-  return [Int32Array.from(words, (word) => takeBits(word, best)), best];
+  return [mapped(words, (word) => takeBits(word, best), Int32Array), best];
 }
 
 // How a number is shown.
@@ -285,7 +285,7 @@ function findPadding(dataset, words, said, allocated) {
   for (const reading of [said, { shift: 0, bits: allocated, signed: said.signed }]) {
     const ends = [value, end].map((number_) => fit(number_, 2 ** allocated, reading)), [least, most] = [Math.min(...ends), Math.max(...ends)];
     if (ends.some(Number.isNaN)) continue;
-    const padding = Uint8Array.from(words, (word) => Number(takeBits(word, reading) >= least && takeBits(word, reading) <= most));
+    const padding = mapped(words, (word) => Number(takeBits(word, reading) >= least && takeBits(word, reading) <= most), Uint8Array);
     return [padding.some(Boolean) ? padding : null, reading !== said];
   }
   return [null, false];
@@ -307,12 +307,12 @@ export async function readDicom(name, bytes) {
   }
   const [pixels, reading] = readBits(words, facts, padding, header, { syntax, packed }, notes);
   reading.low = reading.signed ? -(2 ** (reading.bits - 1)) : 0;
-  const seen = pixels.filter((_, place) => !padding?.[place]);
-  if (seen.every((pixel) => pixel === seen[0])) throw new BadImage(`${name}: every pixel has the same value. There is nothing to see on it.`);
+  const first = padding ? padding.indexOf(0) : 0, isOne = (change) => pixels.every((pixel, place) => padding?.[place] || change(pixel) === change(pixels[first]));
+  if (isOne((pixel) => pixel)) throw new BadImage(`${name}: every pixel has the same value. There is nothing to see on it.`);
   const table = display(dataset, reading, facts, pixels, padding, notes), dark = table.reduce((best, value, place) => (value < table[best] ? place : best), 0);
   const show = (pixel, place) => table[outside && padding[place] ? dark : pixel - reading.low], grey = image(columns, rows, mapped(pixels, show));
-  if (seen.every((pixel) => table[pixel - reading.low] === table[seen[0] - reading.low])) throw new BadImage(`${name}: is shown in a single grey. There is nothing to see on it.`);
+  if (isOne((pixel) => table[pixel - reading.low])) throw new BadImage(`${name}: is shown in a single grey. There is nothing to see on it.`);
   const depth = reading.bits > 8 ? 16 : 8, white = 2 ** depth - 1;
   notes.push("saved as PNG, as this file displays it; the command bss-gan writes DICOM");
-  return { name, grey, numbers: Uint16Array.from(grey.data, (value) => round(value * white)), white, depth, padding, notes, doubt };
+  return { name, grey, numbers: mapped(grey.data, (value) => round(value * white), Uint16Array), white, depth, padding, notes, doubt };
 }

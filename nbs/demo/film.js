@@ -63,7 +63,7 @@ async function readPicture(name, bytes, decode) {
   const [white, guess] = findWhite(image(width, height, numbers), depth, picture.bits);
   let padding = null, count = 0;
   if (guess) {
-    padding = Uint8Array.from(numbers, (number) => Number(number > white + Math.floor(white / 8)));
+    padding = mapped(numbers, (number) => Number(number > white + Math.floor(white / 8)), Uint8Array);
     count = padding.reduce((sum, beyond) => sum + beyond, 0);
     const share = ((100 * count) / padding.length).toFixed(2);
     notes.push(guess + (count ? `; ${share}% of the pixels are brighter (frame, marker, hot pixels) and stay as they are` : ""));

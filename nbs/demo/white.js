@@ -1,4 +1,5 @@
 // Which number means white in a film whose file does not say, by the rules of `images.guess_white` in chapter 0.
+import { mapped } from "./image.js";
 
 const sum = (values, start = 0, end = values.length) => {
   let all = 0;
@@ -60,7 +61,7 @@ function isAboveFilm({ width, height, data }, count, white) {
     });
     if (high - low > Math.floor((white + reach + low) / 16)) return false;
   }
-  const marks = Uint8Array.from(data, (value) => Number(value > white + reach));
+  const marks = mapped(data, (value) => Number(value > white + reach), Uint8Array);
   for (let round = 0, left = above.slice(); round < 3; round++) {
     const flat = left.reduce((best, value, place) => (value >= left[best] ? place : best), 0), wide = Math.floor((white + flat) / 32), least = Math.max(flat - wide, 0);
     left[flat] = 0;
