@@ -77,7 +77,6 @@ const starts = (bytes, at, text) => [...text].every((letter, place) => bytes[at 
 // Files that are often taken for films, by their first bytes.
 const OTHERS = [
   ["PK", "is a ZIP archive. Unpack it first"], ["\x1f\x8b", "is a gzip archive. Unpack it first"], ["%PDF", "is a PDF document. Export the film as PNG or DICOM"],
-  ["version https://git-lfs", "is a Git LFS pointer: the film itself was not downloaded. Run: git lfs pull"],
   ...["II*\0", "MM\0*"].map((start) => [start, "is a TIFF image, which this page cannot read. Save it as PNG, or use the command bss-gan"]),
   ...["BM", "GIF8", "RIFF", "\0\0\0\x0cjP  ", "\xff\x4f\xff\x51", "\xff\x0a", "P5"].map((start) => [start, "is an image of a kind that this page cannot read. Save it as PNG, or use the command bss-gan"]),
 ];
@@ -85,6 +84,7 @@ const OTHERS = [
 function explain(bytes) {
   const text = new TextDecoder().decode(bytes.subarray(0, 512)).trimStart().toLowerCase();
   if (text.startsWith("<!doctype html") || text.includes("<html")) return "is an HTML page. Downloads that need a login often save the login page instead. Sign in and try again";
+  if (text.startsWith("version") && text.includes("git-lfs")) return "is a Git LFS pointer: the film itself was not downloaded. Run: git lfs pull";
   return OTHERS.find(([start]) => starts(bytes, 0, start))?.[1] ?? "is not an image that can be read here. Use PNG, JPEG or DICOM";
 }
 
