@@ -65,7 +65,7 @@ def bone_removed(
     soft: np.ndarray,   # (H, W, 1) the same film without bone
 ) -> float:             # from 0, root mean square in % of the grey range
     "The size of the bone layer, which is the difference of two films."
-    return 100 * float(np.sqrt(np.mean(np.square(xray - soft))))
+    return 100 * float(cv2.norm(np.float32(xray), np.float32(soft), cv2.NORM_L2)) / xray.size**0.5
 
 # %% ../nbs/11_testing.ipynb #a1b12bfd
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Suppressor:
         xray = check_image(xray)
         small, filled = _to_working_size(xray, self.config)
         pred = self.generator(filled)[0, :small.shape[0], :small.shape[1]]
-        return np.clip(xray - resize(small - pred, xray.shape[:2]), 0, 1)
+        return np.clip(xray - resize(np.clip(small - pred, -1, 1), xray.shape[:2]), 0, 1)
 
     def verdict(
         self,
@@ -279,7 +279,7 @@ def _claim(path, target):
     except BadInput as error:
         raise BadImage(" ".join(str(error).split("\n"))) from error
 
-
+# %% ../nbs/11_testing.ipynb #4917f886
 def _judge(film, target, soft, suppressor):
     "The result of a film that is done."
     chest, described = film.judged.chest >= 0.5, getattr(film.raw, "dataset", None) or {}
