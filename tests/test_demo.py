@@ -304,7 +304,7 @@ def compare(page, file):
     print(f"{file.name}: largest difference {difference:.6f}, chest {found['chest']:.3f} for {film.judged.chest:.3f}")
     assert difference < STEP / 4 and abs(found["chest"] - film.judged.chest) < 0.02
     assert bool(found["doubt"]) == bool(film.raw.doubt)
-    return found
+    return film, found
 
 
 PICTURES = {
@@ -314,6 +314,7 @@ PICTURES = {
     **{f"negative-{bits}": lambda path, bits=bits: stored(path, levels(bits, 1 - FILM)) for bits in (8, 10, 12, 14)},
     **{f"frame-{grey}-turned-{turns}": lambda path, grey=grey, turns=turns: png(path, np.rot90(framed(grey), turns)) for grey in (0, 0.5, 1) for turns in range(4)},
     **{f"wide-{grey}": lambda path, grey=grey: png(path, np.pad(FILM, ((0, 0), (700, 0), (0, 0)), constant_values=grey)) for grey in (0, 1)},
+    "jpeg-ls": lambda path: bare(path, imagecodecs.jpegls_encode(levels(12)), ".jpg"), "jpeg-lossless": lambda path: bare(path, imagecodecs.ljpeg_encode(levels(16), bitspersample=16), ".jpg"),
     "declares-12": lambda path: declaring(stored(path, levels(12) // 3), 12), "14-bits-in-the-upper-ones": lambda path: stored(path, levels(14) << 2),
     "transparency-that-is-opaque": lambda path: stored(path, np.dstack([np.uint8(255 * FILM)] * 3 + [np.full_like(FILM, 255, np.uint8)])),
     "colour-of-16-bits-that-is-grey": lambda path: stored(path, np.dstack([levels(16)] * 3)),
@@ -328,7 +329,8 @@ def test_a_picture_is_read_as_the_library_reads_it(kind, page, tmp_path):
 @pytest.mark.parametrize("build, note", [*(pytest.param(*built(*case), id=name) for name, case in SAME_CHEST.items()), *BYTES])
 def test_an_odd_dicom_file_is_read_as_the_library_reads_it(build, note, page, tmp_path):
     build(tmp_path / "film.dcm")
-    found = compare(page, tmp_path / "film.dcm")
+    film, found = compare(page, tmp_path / "film.dcm")
+    for words in ("mirrored", "does not fit the picture", "not square"): assert any(words in told for told in found["notes"]) == any(words in told for told in film.notes)
     if note: assert any(note in told for told in found["notes"]), found["notes"]
 
 
@@ -350,6 +352,13 @@ def test_padding_is_what_the_library_takes_for_it(number, signed, element, limit
     *[dict(Modality=modality) for modality in ("DR", "RG", "MR", "OT", "")]], ids=str)
 def test_words_of_a_header_mean_the_same(more, page, tmp_path):
     compare(page, save(tmp_path / "film.dcm", dataset("CR", SpecificCharacterSet="ISO_IR 192", **more)))
+
+
+@pytest.mark.parametrize("orientation", [["L", "F"], ["R", "F"], ["F", "R"], ["H", "L"], ["L", "H"]], ids="".join)
+@pytest.mark.parametrize("turns", range(4))
+def test_an_orientation_that_does_not_fit_is_told(orientation, turns, page, tmp_path):
+    film, found = compare(page, save(tmp_path / "film.dcm", dataset("CR", xray=np.rot90(GREY, turns), PatientOrientation=orientation)))
+    for words in ("mirrored", "does not fit the picture"): assert any(words in told for told in found["notes"]) == any(words in told for told in film.notes)
 
 
 def test_htj2k(page): compare(page, ROOT / "tests/dicom/htj2k_lossless.dcm")
@@ -477,8 +486,8 @@ def text(path, content):
     return path.with_suffix(".png")
 
 
-def bare(path, content):
-    path = path.with_suffix(".dcm")
+def bare(path, content, ending=".dcm"):
+    path = path.with_suffix(ending)
     path.write_bytes(content)
     return path
 
@@ -513,7 +522,7 @@ REFUSED = {
     "cut-png": (lambda path: cut(png(path, FILM), 0.7), "is damaged"),
     "flipped-png": (lambda path: flipped(png(path, FILM)), "is damaged"),
     "cut-jpeg": (lambda path: cut(jpeg(path, FILM), 0.6), "is damaged"),
-    "jpeg-12-bits": (lambda path: bare(path, imagecodecs.jpeg8_encode(levels(12), bitspersample=12)), "JPEG of 12 bits"),
+    "jpeg-12-bits": (lambda path: bare(path, imagecodecs.jpeg8_encode(levels(12), bitspersample=12), ".jpg"), "JPEG of 12 bits"),
     "cut-dicom": (lambda path: cut(dicom(path), 0.6), "bytes of pixels instead of"),
     "cut-jpeg-2000": (lambda path: cut(dicom(path, uid.JPEG2000Lossless, imagecodecs.jpeg2k_encode), 0.6), "damaged"),
     "slope-0": (lambda path: dicom(path, RescaleSlope=0), "RescaleSlope is 0"),
@@ -546,7 +555,7 @@ def test_the_reader_may_know_better(kind, page, tmp_path):
     refusal(page, REFUSED[kind][0](tmp_path / "film"))
     page.click("#anyway")
     page.wait_for_selector("#save:enabled")
-    assert page.locator("#error").is_hidden()
+    assert page.locator("#error").is_hidden() and "used all the same" in page.locator("#notes").inner_text()
 
 
 def test_a_broken_file_leaves_no_film_behind(page, tmp_path):

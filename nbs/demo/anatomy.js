@@ -130,5 +130,6 @@ export async function develop(raw) {
   const grey = turn(raw.grey, turns), xray = boneDark ? image(width, height, mapped(grey.data, (value) => 1 - value)) : grey, notes = [...raw.notes];
   if (turns) notes.push(`${TURNED[turns]}: turned for the network, saved as it came`);
   if (boneDark) notes.push("bone is dark in this file: shown as a positive, saved as it came");
+  notes.push(...(raw.checkPose?.(turns) ?? []));
   return { name: raw.name, raw, xray, turns, boneDark, chest, picture: { top, bottom, left, right }, notes };
 }

@@ -2,7 +2,7 @@
 import parser from "./vendor/dicom-parser.js";
 import { BadImage, checkSize, codedSize } from "./checks.js";
 import { decodeStream, runLengths } from "./codecs.js";
-import { checkContents, has, items, number, numbers, openDataset, TAG, text } from "./header.js";
+import { checkContents, checkPose, has, items, number, numbers, openDataset, TAG, text } from "./header.js";
 import { image, mapped, round } from "./image.js";
 import { guessWhite } from "./white.js";
 
@@ -314,5 +314,5 @@ export async function readDicom(name, bytes) {
   if (isOne((pixel) => table[pixel - reading.low])) throw new BadImage(`${name}: is shown in a single grey. There is nothing to see on it.`);
   const depth = reading.bits > 8 ? 16 : 8, white = 2 ** depth - 1;
   notes.push("saved as PNG, as this file displays it; the command bss-gan writes DICOM");
-  return { name, grey, numbers: mapped(grey.data, (value) => round(value * white), Uint16Array), white, depth, padding, notes, doubt };
+  return { name, grey, numbers: mapped(grey.data, (value) => round(value * white), Uint16Array), white, depth, padding, notes, doubt, checkPose: (turns) => checkPose(dataset, turns) };
 }

@@ -14,7 +14,10 @@ async function readPng(name, bytes) {
   const refused = colour === 3 ? "is a palette image, whose numbers are colours and not grey values" : depth < 8 ? `has ${depth} bit for a pixel` : "";
   if (refused) throw new BadImage(`${name}: ${refused}. Save it as 8- or 16-bit grey.`);
   const { decode } = await import("./vendor/fast-png.js");
-  const { width, height, data, channels } = decode(bytes, { checkCrc: true });
+  const { width, height, data, channels, transparency = [] } = decode(bytes, { checkCrc: true });
+  if (transparency.length && data.some((_, at) => at % channels === 0 && transparency.every((value, place) => data[at + place] === value))) {
+    throw new BadImage(`${name}: has transparency. Save it as 8- or 16-bit grey.`);
+  }
   let bits = 0; // as an sBIT chunk declares them
   for (let at = 33; at < bytes.length - 12 && view.getUint32(at + 4) !== 0x49444154; at += 12 + view.getUint32(at)) {
     if (view.getUint32(at + 4) === 0x73424954) bits = bytes[at + 8];

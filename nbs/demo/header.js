@@ -108,6 +108,16 @@ const DOUBTS = {
   },
 };
 
+// Notes on a film whose rows and columns do not lead where its file says, once it is known by how many quarter turns it is upright.
+export function checkPose(dataset, turns) {
+  const [row = "", column = ""] = text(dataset, "orientation").split("\\").map((side) => side.trim()[0]), known = row && column && "LRFH".includes(row) && "LRFH".includes(column);
+  if (!known) return [];
+  const steps = { L: [1, 0], R: [-1, 0], F: [0, 1], H: [0, -1] }, [[a, b], [c, d]] = [steps[row], steps[column]], notes = [];
+  if (a * d - b * c < 0) notes.push("is stored mirrored (PatientOrientation)");
+  if ([column, row][turns % 2] !== "FHHF"[turns]) notes.push(`its PatientOrientation (${row}\\${column}) does not fit the picture`);
+  return notes;
+}
+
 // Why the file says that this is no frontal chest film, or "", and notes on what it leaves open.
 export async function checkContents(dataset) {
   lists ??= await (await fetch(new URL("words.json", import.meta.url))).json();

@@ -28,7 +28,9 @@ async function open({ file, anyway }) {
     return say("error", { text, unsure: true });
   }
   film = read;
-  say("film", { name: film.name, size: [film.raw.grey.width, film.raw.grey.height], depth: film.raw.depth, notes: film.notes.map(sentence), xray: shown(film.xray) });
+  const notes = film.raw.doubt ? [...film.notes, `${film.raw.doubt}: used all the same`] : [...film.notes];
+  if (film.chest < 0.5) notes.push("does not look like a frontal chest film: used all the same");
+  say("film", { name: film.name, size: [film.raw.grey.width, film.raw.grey.height], depth: film.raw.depth, notes: notes.map(sentence), xray: shown(film.xray) });
   network ??= loadNetwork((share) => say("progress", { text: "Loading the network", share }));
   const loaded = await network.catch((error) => {
     network = undefined; // the next film tries again
