@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from bss_gan import dicom
-from bss_gan.images import example_film, resize, write_film
+from bss_gan.images import OUTPUTS, example_film, resize, write_film
 from bss_gan.dicom import open_film
 from bss_gan.files import ModelConfig, write_json
 from bss_gan.export import find_weights
@@ -19,9 +19,10 @@ from bss_gan.simulation import simulate
 SOURCE = Path(__file__).resolve().parent.parent / "nbs" / "demo"
 WEIGHTS = "chest-v1"
 BUNDLED = ("dicom-parser", "fast-png", "fflate", "jpeg-lossless-decoder-js")  # packages that are scripts
-DECODERS = {"codec-charls": "charlswasm", "codec-libjpeg-turbo-8bit": "libjpegturbowasm", "codec-openjpeg": "openjpegwasm", "codec-openjph": "openjphjs"}
-WORDS = {"chest": dicom._CHEST, "parts": dicom._OTHER_PARTS, "modalities": sorted(dicom._OTHER_MODALITIES), "frontal": dicom._FRONTAL,
-         "side": dicom._SIDE, "whole": sorted(dicom._WHOLE_WORDS)}
+DECODERS = {"codec-charls": "charlswasm", "codec-libjpeg-turbo-8bit": "libjpegturbowasm",
+            "codec-openjpeg": "openjpegwasm", "codec-openjph": "openjphjs"}
+WORDS = {"chest": dicom._CHEST, "parts": dicom._OTHER_PARTS, "modalities": sorted(dicom._OTHER_MODALITIES),
+         "frontal": dicom._FRONTAL, "side": dicom._SIDE, "whole": sorted(dicom._WHOLE_WORDS)}
 RUNTIMES = {"ort.wasm.bundle.min.mjs": "ort-wasm-simd-threaded.wasm", "ort.webgpu.bundle.min.mjs": "ort-wasm-simd-threaded.asyncify.wasm"}
 FILMS = {"simulated_1.png": ("Simulated, from a CT", 2, "ct"), "simulated_2.png": ("Simulated, a phantom", 4, "thorax")}
 
@@ -119,6 +120,7 @@ def build(folder, modules):
     write_json(folder / "anatomy.json", read_votes())
     write_json(folder / "words.json", WORDS)
     write_films(folder / "films")
+    for path in folder.rglob(OUTPUTS): path.unlink()  # no part of the page, and hosts leave out hidden files
     fill_in(folder)
 
 

@@ -49,8 +49,8 @@ export async function run({ ort, session }, { width, height, data }) {
   return soft.getData();
 }
 
-// `testing.suppress_file` up to the subtraction: the bone layer of a film at its own size, and the seconds that the network took.
-// The network sees the picture without its margins, and there is no bone in them.
+// `testing.suppress_file` up to the subtraction: the bone layer of a film at its own size, and the seconds that the
+// network took. The network sees the picture without its margins, and there is no bone in them.
 export async function findBone(loaded, { xray, picture }) {
   const { size, step } = loaded.model, seen = crop(xray, picture);
   const small = resize(seen, ...workingShape(seen, size)), filled = fill(small, step), begun = performance.now();

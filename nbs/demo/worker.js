@@ -22,15 +22,15 @@ async function open({ file, anyway }) {
   [film, bone] = [];
   say("progress", { text: `Reading ${file.name}` });
   const read = await readFilm(file.name, new Uint8Array(await file.arrayBuffer()));
-  if (!anyway && read.raw.doubt) return say("error", { text: `${file.name}: ${read.raw.doubt}. The network knows frontal chest films only.`, unsure: true });
-  if (!anyway && read.chest < 0.5) {
-    const text = `${file.name}: does not look like a frontal chest film. The network knows nothing else, and its answer would mean nothing.`;
+  const looks = read.chest < 0.5 ? "does not look like a frontal chest film" : "", doubts = [read.raw.doubt, looks].filter(Boolean);
+  if (!anyway && doubts.length) {
+    const text = `${file.name}: ${doubts[0]}. The network knows frontal chest films only; its answer would mean nothing.`;
     return say("error", { text, unsure: true });
   }
   film = read;
-  const notes = film.raw.doubt ? [...film.notes, `${film.raw.doubt}: used all the same`] : [...film.notes];
-  if (film.chest < 0.5) notes.push("does not look like a frontal chest film: used all the same");
-  say("film", { name: film.name, size: [film.raw.grey.width, film.raw.grey.height], depth: film.raw.depth, notes: notes.map(sentence), xray: shown(film.xray) });
+  const notes = [...film.notes, ...doubts.map((doubt) => `${doubt}: used all the same`)].map(sentence);
+  const { grey: { width, height }, depth } = film.raw;
+  say("film", { name: film.name, size: [width, height], depth, notes, xray: shown(film.xray) });
   network ??= loadNetwork((share) => say("progress", { text: "Loading the network", share }));
   const loaded = await network.catch((error) => {
     network = undefined; // the next film tries again
