@@ -4,9 +4,13 @@
     python -m http.server --directory FOLDER
 """
 import gzip, hashlib, json, shutil, subprocess, sys, tempfile
+from importlib.resources import files
 from pathlib import Path
 
-from bss_gan.images import example_film, resize, write_film
+import numpy as np
+
+from bss_gan import dicom
+from bss_gan.images import OUTPUTS, example_film, resize, write_film
 from bss_gan.dicom import open_film
 from bss_gan.files import ModelConfig, write_json
 from bss_gan.export import find_weights
@@ -15,7 +19,10 @@ from bss_gan.simulation import simulate
 SOURCE = Path(__file__).resolve().parent.parent / "nbs" / "demo"
 WEIGHTS = "chest-v1"
 BUNDLED = ("dicom-parser", "fast-png", "fflate", "jpeg-lossless-decoder-js")  # packages that are scripts
-DECODERS = {"codec-charls": "charlswasm", "codec-libjpeg-turbo-8bit": "libjpegturbowasm", "codec-openjpeg": "openjpegwasm"}
+DECODERS = {"codec-charls": "charlswasm", "codec-libjpeg-turbo-8bit": "libjpegturbowasm",
+            "codec-openjpeg": "openjpegwasm", "codec-openjph": "openjphjs"}
+WORDS = {"chest": dicom._CHEST, "parts": dicom._OTHER_PARTS, "modalities": sorted(dicom._OTHER_MODALITIES),
+         "frontal": dicom._FRONTAL, "side": dicom._SIDE, "whole": sorted(dicom._WHOLE_WORDS)}
 RUNTIMES = {"ort.wasm.bundle.min.mjs": "ort-wasm-simd-threaded.wasm", "ort.webgpu.bundle.min.mjs": "ort-wasm-simd-threaded.asyncify.wasm"}
 FILMS = {"simulated_1.png": ("Simulated, from a CT", 2, "ct"), "simulated_2.png": ("Simulated, a phantom", 4, "thorax")}
 
@@ -27,13 +34,19 @@ def install(folder):
     return folder / "node_modules"
 
 
+def find_decoder(modules, name, ending):
+    "The part of a package that only decodes, if it has one, else all of it."
+    paths = (modules / "@cornerstonejs" / name / "dist" / f"{DECODERS[name]}{part}.{ending}" for part in ("_decode", ""))
+    return filter(Path.exists, paths)
+
+
 def bundle(modules, vendor):
     "Each package as one JavaScript module of its own."
-    entries = list(BUNDLED) + [f"{name}=@cornerstonejs/{name}/decodewasmjs" for name in DECODERS]
+    entries = list(BUNDLED) + [f"{name}={next(find_decoder(modules, name, 'js'))}" for name in DECODERS]
     options = ["--bundle", "--minify", "--format=esm", "--legal-comments=eof", "--log-level=warning", f"--outdir={vendor}"]
     nodes_own = [f"--external:{name}" for name in ("fs", "path", "crypto", "ws")]
     subprocess.run([modules / ".bin" / "esbuild", *entries, *options, *nodes_own], cwd=modules.parent, check=True)
-    for name, file in DECODERS.items(): shutil.copy(modules / "@cornerstonejs" / name / "dist" / f"{file}_decode.wasm", vendor)
+    for name in DECODERS: shutil.copy(next(find_decoder(modules, name, "wasm")), vendor)
 
 
 def pack(source, target):
@@ -67,6 +80,12 @@ def export(folder):
     return {"weights": WEIGHTS, "file": f"{WEIGHTS}.onnx.gz", "size": config.size, "step": max(2 ** (config.levels - 1), 2**config.d_levels)}
 
 
+def read_votes():
+    "The weights of the network that judges a film: the shape and the values of each kernel and bias."
+    with np.load(str(files("bss_gan") / "weights" / "anatomy.npz")) as stored:
+        return [{"shape": stored[name].shape, "values": stored[name].ravel().astype(float).tolist()} for name in stored.files]
+
+
 def write_films(folder):
     "Films to try, each with a small picture of it."
     films = {name: (text, simulate(seed, 1024, source).xray) for name, (text, seed, source) in FILMS.items()}
@@ -98,11 +117,14 @@ def build(folder, modules):
     facts = export(folder)
     packed = {path.relative_to(folder).as_posix(): path.stat().st_size for path in folder.rglob("*.gz")}
     write_json(folder / "model.json", facts | {"bytes": packed})
+    write_json(folder / "anatomy.json", read_votes())
+    write_json(folder / "words.json", WORDS)
     write_films(folder / "films")
+    for path in folder.rglob(OUTPUTS): path.unlink()  # no part of the page, and hosts leave out hidden files
     fill_in(folder)
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1])
+    target = Path(sys.argv[1]).resolve()  # esbuild runs in another folder
     if target.is_dir() and any(target.iterdir()): sys.exit(f"{target}: is not empty. Remove it first, or choose another folder.")
     with tempfile.TemporaryDirectory() as place: build(target, install(Path(place)))

@@ -2,7 +2,7 @@
 export class BadImage extends Error {}
 
 const MOST_PIXELS = 40_000_000; // the library takes 100 million; a browser has less memory
-const LEAST_SIDE = 64;
+const LEAST_SIDE = 32;
 
 export function checkSize(name, width, height, length) {
   const size = `${width} x ${height} pixels`;

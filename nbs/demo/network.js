@@ -1,5 +1,5 @@
 // The generator, run by ONNX Runtime: on WebGPU where there is one, else in WebAssembly on one core.
-import { fill, image, resize, turn, workingShape } from "./image.js";
+import { crop, fill, image, resize, workingShape } from "./image.js";
 
 const here = (file) => new URL(file, import.meta.url).href;
 const ENGINES = {
@@ -29,7 +29,7 @@ export async function start(engine, model, progress) {
   Object.assign(ort.env.wasm, { numThreads: 1, wasmBinary: runtime });
   const session = await ort.InferenceSession.create(network, { executionProviders: [engine] });
   const loaded = { ort, session, model, engine: name };
-  await run(loaded, image(4 * model.step, 4 * model.step)); // an engine that fails shall fail now
+  await run(loaded, image(4 * model.step, 4 * model.step)); // an engine that fails should fail now
   return loaded;
 }
 
@@ -49,13 +49,18 @@ export async function run({ ort, session }, { width, height, data }) {
   return soft.getData();
 }
 
-// `Suppressor.suppress`, but for the subtraction: the bone layer of a film at its own size, and the seconds that the network took.
-export async function findBone(loaded, { xray, turns }) {
-  const { size, step } = loaded.model, upright = turn(xray, turns);
-  const small = resize(upright, ...workingShape(upright, size)), filled = fill(small, step), begun = performance.now();
-  const pred = await run(loaded, filled), seconds = (performance.now() - begun) / 1000, bone = image(small.width, small.height);
+// `testing.suppress_file` up to the subtraction: the bone layer of a film at its own size, and the seconds that the
+// network took. The network sees the picture without its margins, and there is no bone in them.
+export async function findBone(loaded, { xray, picture }) {
+  const { size, step } = loaded.model, seen = crop(xray, picture);
+  const small = resize(seen, ...workingShape(seen, size)), filled = fill(small, step), begun = performance.now();
+  const pred = await run(loaded, filled), seconds = (performance.now() - begun) / 1000, layer = image(small.width, small.height);
   for (let y = 0; y < small.height; y++) {
-    for (let x = 0; x < small.width; x++) bone.data[y * small.width + x] = small.data[y * small.width + x] - pred[y * filled.width + x];
+    for (let x = 0; x < small.width; x++) layer.data[y * small.width + x] = small.data[y * small.width + x] - pred[y * filled.width + x];
   }
-  return { bone: turn(resize(bone, upright.width, upright.height), -turns), seconds };
+  const bone = image(xray.width, xray.height), found = resize(layer, seen.width, seen.height);
+  for (let y = 0; y < seen.height; y++) {
+    bone.data.set(found.data.subarray(y * seen.width, (y + 1) * seen.width), (y + picture.top) * xray.width + picture.left);
+  }
+  return { bone, seconds };
 }

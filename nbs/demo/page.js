@@ -89,7 +89,7 @@ function item(text) {
   return Object.assign(document.createElement("li"), { textContent: text });
 }
 
-// The worker starts when what keeps files for the next time stands ready, or after two seconds without it.
+// The worker starts when the service worker is ready, or after two seconds without it.
 async function startWorker() {
   const keeper = navigator.serviceWorker?.register("sw.js").then(() => navigator.serviceWorker.ready).catch(() => {});
   await Promise.race([keeper, new Promise((go) => setTimeout(go, 2000))]);

@@ -1,15 +1,16 @@
 // Reads, suppresses and writes films beside the page, so that the page answers meanwhile. The film is never sent anywhere else.
 import { BadImage } from "./checks.js";
 import { readFilm, writeFilm } from "./film.js";
-import { image, looksLikeChest, resize, turn } from "./image.js";
+import { image, resize } from "./image.js";
 import { findBone, loadNetwork } from "./network.js";
 
-const LEAST_LIKENESS = 0.3;
 const LONGEST_SHOWN = 2048; // pixels; the file that is saved has them all
 
 let network, film, bone;
 
 const say = (kind, more, hand) => self.postMessage({ kind, ...more }, hand ?? []);
+
+const sentence = (note) => `${note[0].toUpperCase()}${note.slice(1)}.`;
 
 function shown(layer) {
   const scale = Math.min(1, LONGEST_SHOWN / Math.max(layer.width, layer.height));
@@ -21,12 +22,15 @@ async function open({ file, anyway }) {
   [film, bone] = [];
   say("progress", { text: `Reading ${file.name}` });
   const read = await readFilm(file.name, new Uint8Array(await file.arrayBuffer()));
-  if (!anyway && looksLikeChest(turn(read.xray, read.turns)) < LEAST_LIKENESS) {
-    const text = `${file.name}: does not look like a frontal chest film. The network knows nothing else, and its answer would mean nothing.`;
+  const looks = read.chest < 0.5 ? "does not look like a frontal chest film" : "", doubts = [read.raw.doubt, looks].filter(Boolean);
+  if (!anyway && doubts.length) {
+    const text = `${file.name}: ${doubts[0]}. The network knows frontal chest films only; its answer would mean nothing.`;
     return say("error", { text, unsure: true });
   }
   film = read;
-  say("film", { name: film.name, size: [film.xray.width, film.xray.height], depth: film.depth, notes: film.notes, xray: shown(film.xray) });
+  const notes = [...film.notes, ...doubts.map((doubt) => `${doubt}: used all the same`)].map(sentence);
+  const { grey: { width, height }, depth } = film.raw;
+  say("film", { name: film.name, size: [width, height], depth, notes, xray: shown(film.xray) });
   network ??= loadNetwork((share) => say("progress", { text: "Loading the network", share }));
   const loaded = await network.catch((error) => {
     network = undefined; // the next film tries again
