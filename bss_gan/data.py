@@ -29,7 +29,7 @@ import pydicom
 from PIL import Image
 from tqdm.auto import tqdm
 
-from .anatomy import develop
+from .anatomy import develop_film
 from .dicom import is_dicom, open_film
 from .files import find_films, is_lost, retry
 from .images import OUTPUTS, BadInput, check_image, resize
@@ -552,7 +552,7 @@ def open_pair(
     "Reads both films of a pair in one scale and the X-ray's polarity, and checks that they fit; raises `BadImage`."
     film = retry(open_film, pair.source, pair.polarity, insist=True)
     twin = retry(open_film, pair.target, "bright", 0, insist=True)
-    xray, soft = (develop(raw, like=film).xray for raw in _one_scale(film.raw, twin.raw))
+    xray, soft = (develop_film(raw, like=film).xray for raw in _one_scale(film.raw, twin.raw))
     soft = resize(soft, xray.shape[:2])
     doubts = pair_doubts(xray, soft) + ("chest",) * bool(film.raw.doubt or film.judged.chest < 0.5)
     return OpenPair(xray, 1 - soft if "negative" in doubts else soft, doubts)

@@ -30,7 +30,7 @@ from pydicom.filereader import read_partial
 from pydicom.multival import MultiValue
 
 from . import __version__
-from .anatomy import Film, develop
+from .anatomy import Film, develop_film
 from .images import MAX_PIXELS, MIN_SIDE, BadImage, BadInput, RawFilm
 from .images import decode_image, guess_white, name_content, read_bytes
 
@@ -828,6 +828,6 @@ def open_film(
     "Opens a film of any kind; raises `BadImage` with the reason if it cannot be used."
     white = like.raw.white if like else None
     if not (_starts_as_dicom(_start(path)) or Path(path).suffix.lower() in (".dcm", ".dicom")):
-        return develop(decode_image(path, white), polarity, turn, insist, like)
-    film = develop(decode_dicom(path, white), polarity, turn, insist, like)
+        return develop_film(decode_image(path, white), polarity, turn, insist, like)
+    film = develop_film(decode_dicom(path, white), polarity, turn, insist, like)
     return replace(film, notes=film.notes + _doubt_pose(film))

@@ -34,7 +34,7 @@ def answers(cell):
     return [code for text in hidden for code in blocks(text)]
 
 
-def run(*command, status=0, env=None, timeout=300, **options):
+def run(*command, status=0, env=None, timeout=3000, **options):
     "Runs a command and returns its finished process; fails with its output if it ends in another status (None: any will do)."
     done = subprocess.run([str(part) for part in command], env={**os.environ, **(env or {})}, timeout=timeout,
                           capture_output=True, text=True, **options)

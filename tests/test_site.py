@@ -170,8 +170,9 @@ def test_documentation_says_what_is_what(project):
     assert sorted((entry.module, entry.name) for entry in entries) == sorted(public_names())
     assert [entry.name for entry in entries if entry.signature and not entry.sentence] == []
     open_film = next(entry for entry in entries if entry.name == "open_film")
-    assert open_film.signature == "open_film(path, polarity='auto')" and open_film.returns[0] == "Film"
-    assert [(row[0], row[1]) for row in open_film.parameters] == [("path", "str | os.PathLike"), ("polarity", "str")]
+    assert open_film.signature == "open_film(path, polarity='auto', turn=None, insist=False, like=None)" and open_film.returns[0] == "Film"
+    assert [(row[0], row[1]) for row in open_film.parameters] == [
+        ("path", "str | os.PathLike"), ("polarity", "str"), ("turn", "int | None"), ("insist", "bool"), ("like", "Film | None")]
     assert all(row[3] for row in open_film.parameters) and open_film.returns[1]
 
 
@@ -278,13 +279,13 @@ def test_the_theme_follows_the_reader_and_can_be_chosen(browser, address):
     assert not darkness(tab)
     tab.locator(".quarto-color-scheme-toggle").click()
     assert darkness(tab)
-    tab.goto(address + "core.html")
+    tab.goto(address + "images.html")
     assert darkness(tab), "the choice is not kept"
 
 
 def test_a_telephone_opens_the_sidebar(browser, address):
     tab = open_page(browser, NARROW)
-    tab.goto(address + "core.html")
+    tab.goto(address + "images.html")
     link = tab.get_by_role("link", name="Metrics", exact=True).first
     tab.locator(".quarto-btn-toggle").first.click()
     link.click()
