@@ -94,11 +94,12 @@ class _OutputFile(click.Path):
 
 def _claim(command, given):
     "Checks every output file of a command before it starts; raises `BadInput` for one that must not be written."
-    from bss_gan.files import claim_outputs
     names = [option.name for option in command.params if isinstance(option.type, _OutputFile)]
-    outputs = [Path(os.path.realpath(given[name])) for name in names if given[name] and str(given[name]) != "-"]
-    if len({*outputs}) < len(outputs): raise click.UsageError("Two options name the same file to write.")
-    claim_outputs(given[name] for name in names if given[name] and str(given[name]) != "-")
+    outputs = [given[name] for name in names if given[name] and str(given[name]) != "-"]
+    if not outputs: return  # nothing is imported: `doctor` must start where nothing can be
+    if len({*map(os.path.realpath, outputs)}) < len(outputs): raise click.UsageError("Two options name the same file to write.")
+    from bss_gan.files import claim_outputs
+    claim_outputs(outputs)
 
 
 def _check_folder(folder):
@@ -260,10 +261,10 @@ _json = click.option("--json", "json_file", type=_OutputFile(".json"), metavar="
 def _write_json(json_file, figures):
     "Writes figures as JSON where the option --json says; nowhere without it."
     if json_file is None: return
-    from bss_gan.files import write_json
     finite = json.loads(json.dumps(figures), parse_constant=lambda name: None)
-    if str(json_file) != "-": return write_json(json_file, finite)
-    click.echo(json.dumps(finite, indent=1), file=click.get_current_context().obj["stdout"])
+    if str(json_file) == "-": return click.echo(json.dumps(finite, indent=1), file=click.get_current_context().obj["stdout"])
+    from bss_gan.files import write_json
+    write_json(json_file, finite)
 
 # %% ../nbs/13_cli.ipynb #c11c0009
 def _complete_weights(ctx, param, incomplete):
