@@ -25,11 +25,11 @@ print(n, accepted, int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").re
 
 @pytest.mark.parametrize("reader", ["film", "weights", "plan", "config", "keras", "fields"])
 def test_broken_files_are_refused(reader):
-    files = 40 if reader == "fields" else 120
+    files = {"fields": 40, "plan": 3000, "config": 3000}.get(reader, 120)  # a few seconds each
     tried, accepted, megabytes = map(int, python("-c", BREAK, ROOT / "tests/fuzz", reader, str(files)).stdout.split())
     assert tried == files and 0 < accepted < tried and megabytes < 1000
 
 
 def test_the_same_chest_in_another_valid_encoding_has_the_same_grey():
-    tried, accepted, _ = map(int, python("-c", BREAK, ROOT / "tests/fuzz", "same").stdout.split())
-    assert tried > 30 and accepted == tried
+    tried, accepted, _ = map(int, python("-c", BREAK, ROOT / "tests/fuzz", "same", "40").stdout.split())
+    assert accepted == tried == 40
