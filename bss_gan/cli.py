@@ -108,7 +108,7 @@ def _check_folder(folder):
     here = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(path))
     if not here.is_dir(): raise BadInput(f"{folder}: cannot be a folder, since {here} is a file. Choose another name.")
     if not os.access(here, os.W_OK | os.X_OK):
-        raise BadInput(f"{folder}: cannot be written: you have no right to write into {here}. Choose another folder.")
+        raise BadInput(f"{folder}: cannot be written: you don't have permission to write to {here}. Choose another folder.")
 
 # %% ../nbs/13_cli.ipynb #c11c0003
 def _plain_warning(others):
@@ -502,7 +502,7 @@ def _write_results(path, results, suppressor, weights):
 # %% ../nbs/13_cli.ipynb #09069e01
 _TURNS = ["auto", "0", "90", "180", "270"]
 _TURN = click.option("--turn", type=click.Choice(_TURNS), default="auto", show_default=True,
-                     help="Degrees clockwise that stand the film upright; auto looks at the film.")
+                     help="Degrees to turn the film clockwise until it is upright; auto looks at the film.")
 _INSIST = click.option("--insist", is_flag=True,
                        help="Do films too that don't look like frontal chest films, or say that they aren't.")
 

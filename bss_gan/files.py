@@ -141,7 +141,7 @@ def _shut(folder):
     "Why no file can be written into a folder, which need not exist yet; empty if one can."
     here = next(folder for folder in (folder, *folder.parents) if os.path.lexists(folder))
     if not here.is_dir(): return f"cannot be written: {here} is not a folder"
-    if not os.access(here, os.W_OK | os.X_OK): return f"cannot be written: you have no right to write into {here}"
+    if not os.access(here, os.W_OK | os.X_OK): return f"cannot be written: you don't have permission to write to {here}"
     outputs = here / OUTPUTS if here == folder else None
     if outputs and os.path.lexists(outputs) and not (outputs.is_file() and os.access(outputs, os.W_OK)):
         return f"cannot be written: {outputs} is not a file that can be written to"
