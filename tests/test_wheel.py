@@ -14,7 +14,7 @@ write_film("film.png", simulate(seed=1, size=256).xray)
 def test_wheel_holds_the_package_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     package = {path.relative_to(ROOT).as_posix() for path in (ROOT / "bss_gan").rglob("*")
-               if path.suffix in {".py", ".h5", ".json"} or path.parent.name == "films"}
+               if path.is_file() and "__pycache__" not in path.parts}
     inside = {entry for entry in names if ".dist-info/" not in entry}
     assert inside == package
     assert any(entry.endswith("licenses/LICENSE") for entry in names)
