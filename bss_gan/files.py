@@ -458,7 +458,7 @@ def check_choice(
 @dataclass(frozen=True)
 class ModelConfig:
     "What decides the shape of both networks."
-    preset: str = "seed"       # name: "seed" or "residual"
+    preset: str = "baseline"       # name: "baseline" or "residual"
     size: int = 120            # working size: the generator sees films of size x size pixels
     base: int = 16             # channels after the first convolution; they double at each level
     levels: int = 4            # resolutions inside the generator; the image is halved levels - 1 times
@@ -473,7 +473,7 @@ class ModelConfig:
         limits = {"size": (16, 4096), "base": (1, 256), "levels": (2, 8), "convs": (1, 4), "d_base": (1, 256),
                   "d_levels": (1, 6)}
         for name, (low, high) in limits.items(): check_range(self, name, low, high)
-        check_choice(self, "preset", "seed", "residual")
+        check_choice(self, "preset", "baseline", "residual")
         check_choice(self, "predicts", "bone", "soft")
         for name in ("skips", "conditional"): check_choice(self, name, True, False)
 

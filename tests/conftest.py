@@ -23,9 +23,9 @@ def pairs(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def trained(pairs, tmp_path_factory):
-    "The run folder of a short training of the seed preset, by the command."
+    "The run folder of a short training of the baseline preset, by the command."
     folder = tmp_path_factory.mktemp("trained") / "run"
-    run(*COMMAND, "train", "--data", pairs, "--out", folder, "--preset", "seed", "--epochs", "3")
+    run(*COMMAND, "train", "--data", pairs, "--out", folder, "--preset", "baseline", "--epochs", "3")
     return folder
 
 

@@ -43,9 +43,9 @@ def test_installed_script_and_module_are_the_same_command():
 
 
 @pytest.mark.parametrize("arguments", [
-    ["nonsense"], ["train"], ["suppress"], ["suppress", "film.png"], ["evaluate"], ["export", "--weights", "seed"],
+    ["nonsense"], ["train"], ["suppress"], ["suppress", "film.png"], ["evaluate"], ["export", "--weights", "baseline"],
     ["train", "--data", ".", "--out", "run", "--preset", "best"], ["train", "--data", ".", "--out", "run", "--epochs", "many"],
-    ["export", "--weights", "seed", "--format", "pickle", "--out", "x"],
+    ["export", "--weights", "baseline", "--format", "pickle", "--out", "x"],
     ["benchmark"], ["benchmark", "--data", "."], ["benchmark", "--data", ".", "--peer", "theirs"], ["benchmark", "--data", ".", "--peer", "=."],
     ["benchmark", "--data", ".", "--peer", "identity=."], ["benchmark", "--data", ".", "--peer", "a=x", "--peer", "a=y"],
 ], ids=" ".join)
@@ -62,7 +62,7 @@ def test_train_writes_the_run_folder(trained):
 
 def test_train_does_not_start_over_in_a_used_folder(trained, pairs):
     before = (trained / "generator.weights.h5").read_bytes()
-    command("train", "--data", pairs, "--out", trained, "--preset", "seed", "--epochs", "3", status=1)
+    command("train", "--data", pairs, "--out", trained, "--preset", "baseline", "--epochs", "3", status=1)
     assert (trained / "generator.weights.h5").read_bytes() == before
 
 
@@ -365,7 +365,7 @@ def test_a_stopped_archive_goes_on_with_the_same_line(number, many, tmp_path):
     assert (counts["done"], counts["now"]) == (40, 40 - done)
 
 
-@pytest.mark.parametrize("sign", ["demo.json", "pairs/source/sim_2.png", "runs/seed/history.csv"])
+@pytest.mark.parametrize("sign", ["demo.json", "pairs/source/sim_2.png", "runs/baseline/history.csv"])
 def test_a_stopped_demo_goes_on_with_the_same_line(sign, tmp_path):
     error = interrupted("demo", "--out", tmp_path / "demo", sign=(tmp_path / "demo" / sign).exists)
     assert line_to_go_on(error) == ["demo", "--out", str(tmp_path / "demo")] and not parts(tmp_path) and whole_files(tmp_path / "demo")
@@ -399,12 +399,12 @@ def test_doctor_finds_nothing_wrong_here_and_looks_at_everything_that_the_librar
 
 def test_doctor_finds_a_flipped_byte_in_weights(tmp_path):
     weights = copy_project(tmp_path) / "bss_gan/weights"
-    for file, place in (("chest-v1.weights.h5", 1_000_000), ("seed.discriminator.weights.h5", 100_000)):
+    for file, place in (("chest-v1.weights.h5", 1_000_000), ("baseline.discriminator.weights.h5", 100_000)):
         data = bytearray((weights / file).read_bytes())
         data[place] ^= 1
         (weights / file).write_bytes(data)
     _, faults = doctor(tmp_path)
-    assert {*faults} == {"weights chest-v1", "weights seed"}
+    assert {*faults} == {"weights chest-v1", "weights baseline"}
     assert all("SHA-256" in fault["found"] and "pip install" in fault["advice"] for fault in faults.values())
 
 
@@ -503,4 +503,4 @@ def test_the_page_of_the_demo(tmp_path):
             "run_demo(Path(sys.argv[1]), Demo(films=14, size=64, seed_epochs=1, residual_epochs=1, residual_size=64, residual_crop=32))")
     python("-c", code, tmp_path / "demo")
     page = check_page(Page(tmp_path / "demo/report.html"))
-    assert page.heads[1:4] == ["How good is it?", "seed: the worst of 2 films", "residual: the worst of 2 films"] and len(page.pictures) == 9
+    assert page.heads[1:4] == ["How good is it?", "baseline: the worst of 2 films", "residual: the worst of 2 films"] and len(page.pictures) == 9

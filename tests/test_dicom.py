@@ -90,7 +90,7 @@ def as_film(raw, folder):
 
 @pytest.fixture(scope="module")
 def suppressor():
-    return load_suppressor("seed")
+    return load_suppressor("baseline")
 
 
 # Compression
@@ -708,7 +708,7 @@ def loaded(request, tmp_path):
     film.ContributingEquipmentSequence = [item(Manufacturer="SOME MAKER", PurposeOfReferenceCodeSequence=[item(
         CodeValue="109101", CodingSchemeDesignator="DCM", CodeMeaning="Acquisition Equipment")])]
     film = open_film(save(tmp_path / "film.dcm", CODINGS[request.param][0](film)))
-    path = film.write(tmp_path / "soft.dcm", film.xray * 0.9, "seed (SHA-256 0)")
+    path = film.write(tmp_path / "soft.dcm", film.xray * 0.9, "baseline (SHA-256 0)")
     return pydicom.dcmread(tmp_path / "film.dcm"), pydicom.dcmread(path), path
 
 
@@ -725,7 +725,7 @@ def test_the_result_says_what_it_is(loaded):
     before, after, _ = loaded
     assert list(after.ImageType) == ["DERIVED", "SECONDARY", ""]
     assert after.DerivationDescription.startswith("Edge enhanced Bone shadows suppressed by bss_gan")
-    for word in ("seed (SHA-256 0)", bss_gan.__version__, "not for diagnosis"): assert word in after.DerivationDescription
+    for word in ("baseline (SHA-256 0)", bss_gan.__version__, "not for diagnosis"): assert word in after.DerivationDescription
     assert after.SeriesDescription == "Chest PA bone suppressed, not for diagnosis"
     source, = after.SourceImageSequence
     assert (source.ReferencedSOPInstanceUID, source.ReferencedSOPClassUID) == (before.SOPInstanceUID, before.SOPClassUID)
@@ -779,13 +779,13 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
 
 
 def test_weights_are_named_without_a_path(tmp_path):
-    for part, network in (("seed", "generator"), ("seed.discriminator", "discriminator")):
+    for part, network in (("baseline", "generator"), ("baseline.discriminator", "discriminator")):
         for ending in ("json", "weights.h5"):
             (tmp_path / "Läufe").mkdir(exist_ok=True)
             shutil.copy(ROOT / f"bss_gan/weights/{part}.{ending}", tmp_path / f"Läufe/{network}.{ending}")
-    assert name_weights(tmp_path / "Läufe") == name_weights("seed").replace("seed", "L?ufe")
-    name = name_weights("seed")
-    assert name.startswith("seed (SHA-256 ") and name != name_weights("residual").replace("residual", "seed")
+    assert name_weights(tmp_path / "Läufe") == name_weights("baseline").replace("baseline", "L?ufe")
+    name = name_weights("baseline")
+    assert name.startswith("baseline (SHA-256 ") and name != name_weights("residual").replace("residual", "baseline")
 
 
 @pytest.mark.parametrize("charset, name", [
@@ -825,7 +825,7 @@ def test_42_a_broken_film_costs_only_itself(tmp_path):
     good = make(tmp_path / "in/good.dcm")
     for name, length in (("cut", -2000), ("cut_again", -2000), ("half", -9000)): (tmp_path / f"in/{name}.dcm").write_bytes(good.read_bytes()[:length])
     shutil.copy(good, tmp_path / "in/same.dcm")
-    with pytest.raises(click.ClickException) as failed: main(["suppress", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--weights", "seed"], standalone_mode=False)
+    with pytest.raises(click.ClickException) as failed: main(["suppress", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--weights", "baseline"], standalone_mode=False)
     assert {line.split(":")[0].split("/")[-1] for line in failed.value.message.splitlines()[1:]} == {"cut.dcm", "cut_again.dcm", "half.dcm"}
     assert "SOPInstanceUID" not in failed.value.message
     assert [path.name for path in (tmp_path / "out").glob("[!.]*")] == ["good.dcm"]

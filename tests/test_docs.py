@@ -21,7 +21,7 @@ def test_the_readme_shows_the_figures_of_the_results():
         report = json.loads((NBS / "results" / f"{name}.json").read_text())
         return report["identity"], report["model"]
 
-    for name in ("seed", "residual", "residual_1024", "chest-v1_1024"):
+    for name in ("baseline", "residual", "residual_1024", "chest-v1_1024"):
         nothing, model = figures(f"jsrt_{name}")
         low, high = model["interval"]["suppression"]
         row = (f"{nothing['psnr']:.2f} dB | {model['psnr']:.2f} dB | {short(nothing['ssim'])} | {short(model['ssim'])} | "

@@ -7,7 +7,7 @@ import nbformat, pytest
 from project import NBS, name
 
 CHANGE = re.compile(r"^(\w+) = .*# on your Drive: (\1 = .+)$", re.M)  # the line to change, and to what
-ON_DRIVE = [NBS / path for path in ("04_data.ipynb", "08_metrics.ipynb", "09_training.ipynb", "11_testing.ipynb", "tutorials/own_data_on_drive.ipynb")]
+ON_DRIVE = [NBS / path for path in ("04_data.ipynb", "11_metrics.ipynb", "12_training.ipynb", "15_testing.ipynb", "tutorials/own_data_on_drive.ipynb")]
 
 
 @pytest.fixture(scope="module")

@@ -91,7 +91,7 @@ def test_59_disk_full_while_films_are_suppressed(disk, trained, tmp_path):
 @pytest.mark.parametrize("share, kept", [(0.1, 0), (0.75, 1)], ids=["in_the_first_epoch", "in_the_second_checkpoint"])
 def test_59_disk_full_while_training(share, kept, disk, pairs, trained):
     disk.set_size(int(share * sum(path.stat().st_blocks * 512 for path in trained.rglob("*"))))
-    train = [*COMMAND, "train", "--data", pairs, "--out", disk.path / "run", "--preset", "seed", "--epochs", "3"]
+    train = [*COMMAND, "train", "--data", pairs, "--out", disk.path / "run", "--preset", "baseline", "--epochs", "3"]
     resume = ["--resume"] * bool(kept)
     done = run(*train, status=1)
     assert f"{disk.path / 'run'}: cannot be written" in done.stderr and "Make room" in done.stderr and "Traceback" not in done.stderr
@@ -429,7 +429,7 @@ def test_72_machines_lost_while_a_file_is_on_its_way_to_the_drive(fork, little, 
 
 def test_72_a_machine_that_is_gone_with_its_disk(pairs, trained, tmp_path):
     folder, drive = tmp_path / "run", tmp_path / "drive"
-    train = [*COMMAND, "train", "--data", pairs, "--out", folder, "--preset", "seed", "--epochs", "3", "--copy", drive]
+    train = [*COMMAND, "train", "--data", pairs, "--out", folder, "--preset", "baseline", "--epochs", "3", "--copy", drive]
     process = subprocess.Popen(list(map(str, train)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not (drive / "checkpoints/checkpoint").exists(): assert process.poll() is None
     process.kill()
@@ -466,7 +466,7 @@ main(sys.argv[1:])
 
 
 def test_74_loss_turns_nan(pairs, trained, tmp_path):
-    train = ["train", "--data", pairs, "--out", tmp_path / "run", "--preset", "seed", "--epochs", "3"]
+    train = ["train", "--data", pairs, "--out", tmp_path / "run", "--preset", "baseline", "--epochs", "3"]
     done = python("-c", BROKEN_FILMS, *train, status=1)
     assert "epoch 2, batch 2" in done.stderr and "after epoch 1" in done.stderr and "Traceback" not in done.stderr, done.stderr
     assert all(np.isfinite(array).all() for array in weights(tmp_path / "run").values())
@@ -619,7 +619,7 @@ def test_f9_simulated_films_of_two_kinds_do_not_mix(tmp_path):
 
 def test_f143_a_refused_run_leaves_nothing_behind(little, tmp_path):
     from bss_gan.training import TRAIN_PRESETS, train
-    config = replace(TRAIN_PRESETS["seed"], model=replace(TRAIN_PRESETS["seed"].model, size=32))
+    config = replace(TRAIN_PRESETS["baseline"], model=replace(TRAIN_PRESETS["baseline"].model, size=32))
     split = split_by_case(find_pairs(little).pairs, 0.1, 0.1)
     refused(lambda: train(split, tmp_path / "run", replace(config, crop=64)), "crop=64 does not fit")
     shutil.copytree(little, tmp_path / "pairs")
@@ -631,7 +631,7 @@ def test_f143_a_refused_run_leaves_nothing_behind(little, tmp_path):
 
 def test_f141_longer_and_again_on_the_same_patients(little, tmp_path):
     from bss_gan.training import TRAIN_PRESETS, train
-    config = replace(TRAIN_PRESETS["seed"], model=replace(TRAIN_PRESETS["seed"].model, size=32, base=2, levels=2), epochs=1)
+    config = replace(TRAIN_PRESETS["baseline"], model=replace(TRAIN_PRESETS["baseline"].model, size=32, base=2, levels=2), epochs=1)
     split = split_by_case(find_pairs(little).pairs, 0.1, 0.1)
     train(split, tmp_path / "run", config, show="none")
     train(split, tmp_path / "run", replace(config, epochs=3), resume=True, show="none")

@@ -704,8 +704,8 @@ UNLUCKY = {
     "archive_json_onto_a_film": ("archive", "--in", "ward", "--out", "new", "--json", "ward/a.png"),
     "evaluate_json_onto_a_film": ("evaluate", "--data", "pairs", "--json", "pairs/source/sim_0.png"), "evaluate_report_onto_the_thesis": ("evaluate", "--data", "pairs", "--report", "thesis.docx"),
     "benchmark_onto_the_drive": ("benchmark", "--data", "pairs", "--peer", "a=pairs/target", "--out", "figures"),
-    "simulate_onto_films": ("simulate", "--out", "pairs", "--films", "1", "--size", "64"), "export_onto_the_thesis": ("export", "--weights", "seed", "--format", "savedmodel", "--out", "photos"),
-    "export_onto_a_file": ("export", "--weights", "seed", "--format", "litert", "--out", "net.tflite"), "doctor_onto_the_thesis": ("doctor", "--json", "thesis.docx"),
+    "simulate_onto_films": ("simulate", "--out", "pairs", "--films", "1", "--size", "64"), "export_onto_the_thesis": ("export", "--weights", "baseline", "--format", "savedmodel", "--out", "photos"),
+    "export_onto_a_file": ("export", "--weights", "baseline", "--format", "litert", "--out", "net.tflite"), "doctor_onto_the_thesis": ("doctor", "--json", "thesis.docx"),
     "demo_into_the_drive": ("demo", "--out", "."), "demo_onto_photos": ("demo", "--out", "photos"),
     "json_in_a_link_to_the_thesis": ("suppress", "scan.png", "--out", "new", "--json", "link.json"),
 }

@@ -144,7 +144,7 @@ def test_training_tells_before_it_starts(plain, tmp_path):
     shutil.copytree(plain[0], folder)
     names = sorted(path.name for path in (folder / "target").glob("*.png"))
     for name, other in zip(names, names[1:] + names[:1]): shutil.copy(plain[0] / "target" / other, folder / "target" / name)
-    done = run(*COMMAND, "train", "--data", folder, "--out", tmp_path / "run", "--preset", "seed", "--epochs", "1")
+    done = run(*COMMAND, "train", "--data", folder, "--out", tmp_path / "run", "--preset", "baseline", "--epochs", "1")
     assert "pairs: X-ray and target do not show the same film" in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
 
@@ -225,7 +225,7 @@ def test_links_to_folders_are_followed_and_loops_are_not(plain, tmp_path):
 
 def test_sizes_that_differ_have_an_option(pairs, tmp_path):
     folder = rewrite(pairs, tmp_path / "pairs", lambda side, path, film: save_png(path, film if side == "source" else film[:-1, :-1], 8))
-    for command in (["train", "--preset", "seed", "--epochs", "1", "--out", tmp_path / "run"], ["evaluate", "--predictions", folder / "source"]):
+    for command in (["train", "--preset", "baseline", "--epochs", "1", "--out", tmp_path / "run"], ["evaluate", "--predictions", folder / "source"]):
         done = run(*COMMAND, command[0], "--data", folder, *command[1:], status=1)
         assert "--resize-pairs" in done.stderr and "find_pairs(" not in done.stderr
         run(*COMMAND, command[0], "--data", folder, *command[1:], "--resize-pairs")

@@ -27,7 +27,7 @@ for name in ("generator", "discriminator"):
 """
 
 
-@pytest.mark.parametrize("preset", ["seed", "residual"])
+@pytest.mark.parametrize("preset", ["baseline", "residual"])
 def test_networks_are_equal_in_a_fresh_process(preset, tmp_path):
     python("-c", SAVE, preset, tmp_path)
     assert python("-c", LOAD, tmp_path).stdout.split() == ["generator", "0.0", "discriminator", "0.0"]
@@ -69,7 +69,7 @@ TOGETHER = """
 import os, sys, threading
 import numpy as np
 from bss_gan.export import find_weights, openvino_function
-run, film, ready = openvino_function(find_weights("seed").generator, many=True), np.zeros((1, 32, 32, 1), np.float32), threading.Barrier(24)
+run, film, ready = openvino_function(find_weights("baseline").generator, many=True), np.zeros((1, 32, 32, 1), np.float32), threading.Barrier(24)
 sys.setswitchinterval(1e-6)
 threads = [threading.Thread(target=lambda: (ready.wait(), run(film))) for _ in range(24)]
 for thread in threads: thread.start()

@@ -215,12 +215,12 @@ def test_a_change_of_a_chapter_goes_as_contributing_says(tmp_path):
         else: shutil.copy(ROOT / part, project / part)
     git = ["git", "-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "before"]): run(*git, *command, cwd=project)
-    chapter = project / "nbs/08_metrics.ipynb"
+    chapter = project / "nbs/11_metrics.ipynb"
     before = chapter.read_text()
     chapter.write_text(before.replace("Peak signal-to-noise ratio", "Peak ratio of signal to noise"))
     assert chapter.read_text() != before
     done = run("bash", "-euc", lines, cwd=project, env={"PATH": f"{tool('python').parent}:{os.environ['PATH']}", "PYTHONPATH": str(project)})
-    assert done.stdout.splitlines()[-2:] == [" M bss_gan/metrics.py", " M nbs/08_metrics.ipynb"]
+    assert done.stdout.splitlines()[-2:] == [" M bss_gan/metrics.py", " M nbs/11_metrics.ipynb"]
 
 
 @every_notebook

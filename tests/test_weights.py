@@ -177,10 +177,10 @@ def test_all_shipped_weights_say_what_they_do():
 
 def test_shipped_weights_that_were_changed_are_refused(monkeypatch, tmp_path):
     import bss_gan.export
-    for path in bss_gan.export._SHIPPED.glob("seed*"): shutil.copy(path, tmp_path)
+    for path in bss_gan.export._SHIPPED.glob("baseline*"): shutil.copy(path, tmp_path)
     monkeypatch.setattr(bss_gan.export, "_SHIPPED", tmp_path)
-    data = bytearray((tmp_path / "seed.weights.h5").read_bytes())
+    data = bytearray((tmp_path / "baseline.weights.h5").read_bytes())
     data[len(data) // 2] ^= 1
-    (tmp_path / "seed.weights.h5").write_bytes(data)
+    (tmp_path / "baseline.weights.h5").write_bytes(data)
     for load in (load_network, openvino_function):
-        with pytest.raises(BadWeights, match="SHA-256"): load(find_weights("seed").generator)
+        with pytest.raises(BadWeights, match="SHA-256"): load(find_weights("baseline").generator)

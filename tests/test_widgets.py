@@ -40,8 +40,8 @@ def show(browser):
 
 
 def saved_explorer():
-    "The explorer as it stands in the saved notebook of chapter 11."
-    cells = nbformat.read(NBS / "11_testing.ipynb", 4).cells
+    "The explorer as it stands in the saved notebook of chapter 15."
+    cells = nbformat.read(NBS / "15_testing.ipynb", 4).cells
     found = [output.data["text/html"] for cell in cells for output in cell.get("outputs", []) if "bss-explorer" in output.get("data", {}).get("text/html", "")]
     assert len(found) == 1
     return found[0]
@@ -94,7 +94,7 @@ def test_zoom_keeps_the_middle(show):
 
 @pytest.fixture(scope="module")
 def film():
-    suppressor = load_suppressor("seed")
+    suppressor = load_suppressor("baseline")
     xray = resize(open_film(example_film()).xray, (512, 512))
     return xray, suppressor
 
@@ -134,8 +134,8 @@ from dataclasses import replace
 from pathlib import Path
 from bss_gan.data import find_pairs, split_by_case
 from bss_gan.training import TRAIN_PRESETS, train
-seed = TRAIN_PRESETS["seed"]
-config = replace(seed, epochs=4, batch=1, val=0.15, model=replace(seed.model, size=64))
+baseline = TRAIN_PRESETS["baseline"]
+config = replace(baseline, epochs=4, batch=1, val=0.15, model=replace(baseline.model, size=64))
 split = split_by_case(find_pairs({pairs!r}).pairs, val=0.15, test=0.15)
 train(split, {whole!r}, config, show="none");
 """

@@ -3,7 +3,7 @@
     python tests/benchmarks/quality.py --data ../shared/data/jsrt --json nbs/results/quality.json
 
 `residual` trains with all that belongs to it (adversary, checkpoints, pictures, figures after each epoch); the usual forms train a
-generator alone, under `fit`, for as many minutes; the reading of the films is not counted for them. `seed` and the seed project's way
+generator alone, under `fit`, for as many minutes; the reading of the films is not counted for them. `baseline` and the original project's way
 make the same steps on the same batches, with three seeds. Both are measured on patients who were neither trained on nor watched.
 """
 import argparse, itertools, json, tempfile, time
@@ -42,7 +42,7 @@ def epochs_of(config, films):
 
 
 def normalised_generator(config, block):
-    "The generator of chapter 6 with its contrast layer and its small head, but with group normalisation and SiLU after each convolution."
+    "The generator of chapter 9 with its contrast layer and its small head, but with group normalisation and SiLU after each convolution."
     convolution = lambda x, channels, policy: block(layers.Conv2D(channels, 3, padding="same", kernel_initializer="he_normal")(x))
     with mock.patch("bss_gan.model._convolution", convolution): return build_generator(config)
 
@@ -92,9 +92,9 @@ def equal_minutes(split, folder):
 
 def equal_steps(split, epochs, seeds):
     "One row for each seed and each way: the losses of the generator, averaged over the last epoch, and what it does for patients not met."
-    films, rows = load_pairs(split.train, TRAIN_PRESETS["seed"].model.size), []
+    films, rows = load_pairs(split.train, TRAIN_PRESETS["baseline"].model.size), []
     for seed in range(seeds):
-        config = replace(TRAIN_PRESETS["seed"], epochs=epochs, seed=seed)
+        config = replace(TRAIN_PRESETS["baseline"], epochs=epochs, seed=seed)
         gan = build_gan(config, 1)
         step = tf.function(gan.train_step, reduce_retracing=True)
         old, old_step = the_seed_projects_way(config)
@@ -102,7 +102,7 @@ def equal_steps(split, epochs, seeds):
             ours = train_epoch(step, data)
             theirs = np.mean([old_step(xray.numpy(), soft.numpy()) for xray, soft in data], axis=0)
         rows += [{"way": "one step", "seed": seed, "pixel": ours["pixel"], "adversarial": ours["adversarial"]} | measure(config, split.test, gan.generator)["model"],
-                 {"way": "seed project", "seed": seed, "pixel": float(theirs[1]), "adversarial": float(theirs[2])} | measure(config, split.test, old)["model"]]
+                 {"way": "original project", "seed": seed, "pixel": float(theirs[1]), "adversarial": float(theirs[2])} | measure(config, split.test, old)["model"]]
         print(*rows[-2:], sep="\n", flush=True)
     return {"epochs": epochs, "rows": rows}
 
@@ -111,7 +111,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--epochs", type=int, default=20, help="of the seed preset")
+    parser.add_argument("--epochs", type=int, default=20, help="of the baseline preset")
     parser.add_argument("--seeds", type=int, default=3)
     wishes = parser.parse_args()
     config = TRAIN_PRESETS["residual"]

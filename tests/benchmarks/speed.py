@@ -258,14 +258,14 @@ def measurements(folder, found):
         operations[f"convolution {dtype}"], work = convolution_peak(dtype)
         jobs[f"convolution {dtype}"] = work
     operations["matrix product float32"], jobs["matrix product float32"] = matrix_peak()
-    for name in ("seed", "residual"):
+    for name in ("baseline", "residual"):
         config = TRAIN_PRESETS[name]
         operations[f"{name}: step"], jobs[f"{name}: step"] = one_step(config)
         jobs[f"{name}: pipeline"], jobs[f"{name}: step and pipeline"] = pipeline(config), step_with_pipeline(config)
     operations["residual: step, float32"], jobs["residual: step, float32"] = one_step(TRAIN_PRESETS["residual"], "float32")
-    config = TRAIN_PRESETS["seed"]
+    config = TRAIN_PRESETS["baseline"]
     old_step, old_batch = the_seed_projects_way(config)[1], films(config.model.size, config.batch)
-    jobs["seed: the seed project's way"] = lambda: old_step(*old_batch)
+    jobs["seed: the original project's way"] = lambda: old_step(*old_batch)
     config = TRAIN_PRESETS["residual"]
     alone = convolutions_alone(build_generator(config.model), (config.batch, config.crop, config.crop, 1))
     jobs["generator: its convolutions alone, 32 bits"] = lambda: [work() for work in alone]
@@ -367,7 +367,7 @@ RATIOS = {  # name: (above, below, factor)
     "generator: without XLA / with": ("generator: no normalisation, leaky ReLU", "generator: the same, XLA", 1),
     "generator: its convolutions alone / a step": ("generator: its convolutions alone, 32 bits", "generator: no normalisation, leaky ReLU", 1),
     "generator: 32 bits / 16 bits": ("generator: no normalisation, leaky ReLU", "generator: 16 bits where the processor can", 1),
-    "seed: the seed project's way / ours": ("seed: the seed project's way", "seed: step", 1),
+    "seed: the original project's way / ours": ("seed: the original project's way", "seed: step", 1),
     "eight films of 2048²: one at a time / as it is": ("eight such films, one at a time", "eight such films", 1),
     "eight films of 2048²: networks alone / all": ("both networks alone on a film", "eight such films", 8),
     "32 films of 512²: one at a time / as it is": ("32 films of 512², one at a time", "32 films of 512²", 1),
