@@ -35,6 +35,11 @@ def answers(cell):
     return [code for text in hidden for code in blocks(text)]
 
 
+def documented_lines(test):
+    "The shell lines of CONTRIBUTING that say that this test runs them."
+    return re.search(rf"<!-- th\w+ lines? (?:is|are) run by {test} -->\n```sh\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.S)[1]
+
+
 def run(*command, status=0, env=None, timeout=3000, **options):
     "Runs a command and returns its finished process; fails with its output if it ends in another status (None: any will do)."
     done = subprocess.run([str(part) for part in command], env={**os.environ, **(env or {})}, timeout=timeout,
