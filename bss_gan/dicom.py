@@ -50,7 +50,7 @@ def _why_not_dicom(data):
     if kind[:1].isupper(): return f"is a {kind} image, not DICOM. Give the file the right ending"
     return f"is {kind}, not DICOM. {explain_content(kind).partition('. ')[2]}"
 
-
+# %% ../nbs/02_dicom.ipynb #bd202c33
 def _is_bomb(data):
     "Whether a deflated file would inflate to more than the largest film; stops inflating there."
     if str(uid.DeflatedExplicitVRLittleEndian).encode() not in data[:2000]: return False
@@ -84,7 +84,7 @@ def _open(path):
     for tag in [tag for tag in dataset.keys() if tag.group in (0, 2)]: del dataset[tag]  # a head in the wrong place
     return dataset
 
-
+# %% ../nbs/02_dicom.ipynb #11d9251e
 def _find_syntax(dataset):
     "Makes sure that the file says how it is coded, in the usual order of bytes; a note on what was assumed."
     meta, notes = dataset.file_meta, ()
@@ -126,7 +126,7 @@ def _number(dataset, name, otherwise):
     numbers = _numbers(dataset, name)
     return otherwise if not numbers or np.isnan(numbers[0]) else numbers[0]
 
-
+# %% ../nbs/02_dicom.ipynb #b04b978a
 def _plain(text):
     "Text in capitals, without accents."
     letters = unicodedata.normalize("NFKD", str(text).upper())
@@ -151,7 +151,7 @@ def _says(text, kind):
     return any(token == word or (word not in _WORDS["whole"] and token.startswith(word))
                for token in re.findall(r"\w+", text) for word in _WORDS[kind])
 
-
+# %% ../nbs/02_dicom.ipynb #8b457ca8
 def _doubt_modality(modality):
     "Why this kind of machine doesn't take plain radiographs, '' if it does, None if we don't know the word."
     if modality in _WORDS["modalities"]: return f"is of the modality {modality}, not a plain radiograph (CR, DX)"
@@ -187,7 +187,7 @@ def _code_meaning(dataset, name):
     sequence = _value(dataset, name)
     return _text(sequence[0], "CodeMeaning") if sequence else ""
 
-
+# %% ../nbs/02_dicom.ipynb #f08c2871
 def _check_contents(dataset):
     "Why the file says that it isn't a frontal chest film ('' if it doesn't), and notes on what it leaves open."
     view, coded_view = _text(dataset, "ViewPosition"), _code_meaning(dataset, "ViewCodeSequence")
@@ -213,21 +213,10 @@ def _check_contents(dataset):
     return doubts[0] if doubts else "", tuple(note for note, holds in possible.items() if holds)
 
 # %% ../nbs/02_dicom.ipynb #fffe8a12
-_FILMS = {uid.ComputedRadiographyImageStorage, uid.DigitalXRayImageStorageForPresentation,
-          uid.DigitalXRayImageStorageForProcessing, uid.SecondaryCaptureImageStorage,
-          uid.MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
-          uid.MultiFrameGrayscaleWordSecondaryCaptureImageStorage}
-_NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "Rows", "Columns", "PhotometricInterpretation",
-           "BitsAllocated", "BitsStored")
 _WITHOUT_PICTURE = {  # part of the name of a kind of object, and what it is
     "Presentation State": "display settings for other images (a presentation state)", " SR": "a written report (SR)",
     "Key Object": "a list of selected images (key objects)", "Encapsulated": "a document",
     "Structured Display": "a layout"}
-_AS_FLOATS = "stores the picture as floating-point numbers. Export it as whole numbers of 8 to 16 bits"
-_OTHER_PICTURES = {  # elements that may be there instead of PixelData
-    "FloatPixelData": _AS_FLOATS, "DoubleFloatPixelData": _AS_FLOATS,
-    "PixelDataProviderURL": "holds only the address of its picture (JPIP). Export the film with its picture"}
-_NO_PIXELS = "holds no picture (PixelData): it was exported without one, or cut short. Export it again"
 
 
 def _no_picture(kind):
@@ -237,6 +226,19 @@ def _no_picture(kind):
         if part in name: return words
     is_picture = name == str(kind) or "Image" in name or "Secondary Capture" in name
     return "" if is_picture else f"an object of the kind {name}"
+
+# %% ../nbs/02_dicom.ipynb #c91d2cf0
+_FILMS = {uid.ComputedRadiographyImageStorage, uid.DigitalXRayImageStorageForPresentation,
+          uid.DigitalXRayImageStorageForProcessing, uid.SecondaryCaptureImageStorage,
+          uid.MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+          uid.MultiFrameGrayscaleWordSecondaryCaptureImageStorage}
+_NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "Rows", "Columns", "PhotometricInterpretation",
+           "BitsAllocated", "BitsStored")
+_AS_FLOATS = "stores the picture as floating-point numbers. Export it as whole numbers of 8 to 16 bits"
+_OTHER_PICTURES = {  # elements that may be there instead of PixelData
+    "FloatPixelData": _AS_FLOATS, "DoubleFloatPixelData": _AS_FLOATS,
+    "PixelDataProviderURL": "holds only the address of its picture (JPIP). Export the film with its picture"}
+_NO_PIXELS = "holds no picture (PixelData): it was exported without one, or cut short. Export it again"
 
 
 def _check_object(dataset):
@@ -273,7 +275,7 @@ def _coded_size(frame):
         if frame[position + 1] in _SIZE_MARKERS: return struct.unpack(">HH", frame[position + 5:position + 9])
         position += 2 + struct.unpack(">H", frame[position + 2:position + 4])[0]
 
-
+# %% ../nbs/02_dicom.ipynb #c3c934e7
 def _is_packed(dataset):
     "Whether the picture is in fragments, as all compressed ones are."
     syntax = dataset.file_meta.TransferSyntaxUID
@@ -289,7 +291,7 @@ def _check_stream(dataset):
     if coded in (None, told): return ""
     return f"claims {told[1]} x {told[0]} pixels, but its picture has {coded[1]} x {coded[0]}. Export it again"
 
-# %% ../nbs/02_dicom.ipynb #6f92f4c9
+# %% ../nbs/02_dicom.ipynb #83021ff6
 def _check_size(dataset):
     "Why the picture isn't as large as its data set promises, or ''; decodes nothing."
     names = "Rows", "Columns", "BitsAllocated", "BitsStored"
@@ -324,7 +326,7 @@ def _decode_stream(frame):
     if frame[:2] != b"\xff\xd8": return jpeg2k_decode(frame)
     return jpegls_decode(frame) if b"\xff\xf7" in frame[:2000] else jpeg8_decode(frame)
 
-
+# %% ../nbs/02_dicom.ipynb #0407fd6d
 def _decode_runs(frame, shape):
     "The numbers of a run-length coded picture (PS3.5, annex G); pydicom would cut off the bits above BitsStored."
     count, *starts = struct.unpack("<16L", frame[:64])
@@ -332,7 +334,7 @@ def _decode_runs(frame, shape):
     planes = [np.frombuffer(packbits_decode(frame[start:end]), np.uint8)[:shape[0] * shape[1]] for start, end in parts]
     return sum(plane.astype(np.int32) << 8 * place for place, plane in enumerate(reversed(planes))).reshape(shape)
 
-
+# %% ../nbs/02_dicom.ipynb #b81c743f
 def _words(dataset):
     "The numbers of the picture as they are in the file, (H, W) int32 from 0 to 65535, before we look at any bit."
     syntax, shape = dataset.file_meta.TransferSyntaxUID, (dataset.Rows, dataset.Columns)
@@ -363,7 +365,7 @@ def _told(dataset):
     shift = max(0, int(_number(dataset, "HighBit", bits - 1)) - bits + 1)
     return shift if shift + bits <= dataset.BitsAllocated else 0, bits, bool(_number(dataset, "PixelRepresentation", 0))
 
-
+# %% ../nbs/02_dicom.ipynb #a25d8e84
 def _roughness(numbers, padding):
     "How much neighbours differ, as a share of the range of the picture: far below 0.1 for a radiograph."
     rows = slice(None, None, max(1, len(numbers) // 256))
@@ -391,7 +393,7 @@ def _readings(words, told):
         readings += [(*other, sign) for sign in (signed, *flips)]
     return readings
 
-
+# %% ../nbs/02_dicom.ipynb #6db7c511
 def _smoothest(words, padding, told):
     "The reading to believe, and its roughness: what the header says, unless another one is much smoother."
     readings = _readings(words[~padding] if padding.any() else words, told)
@@ -429,7 +431,7 @@ def _through_window(values, center, width, function):
     if function == "SIGMOID": return 1 / (1 + np.exp(np.clip(-4 * (values - center) / width, -500, 500)))
     return np.clip((values - center) / width + 0.5, 0, 1)
 
-
+# %% ../nbs/02_dicom.ipynb #a7d1dcb9
 def _table(item):
     "First input, outputs and largest output of a look-up table (PS3.3, C.11.1.1); None for one that can't be read."
     try:
@@ -461,7 +463,7 @@ def _meaning(dataset, stored):
         notes += ("its RescaleSlope or RescaleIntercept cannot be read: left out",)
     return stored * slope + intercept, notes
 
-
+# %% ../nbs/02_dicom.ipynb #16257236
 def _suggestions(dataset, values):
     "The ways to show a film that its file suggests: a name, and the grey in [0, 1] of each value."
     for item in _value(dataset, "VOILUTSequence") or ():
@@ -473,7 +475,7 @@ def _suggestions(dataset, values):
         yield f"window ({center:g} / {width:g})", _through_window(values, center, width, function)
     if len(windows[0]) != len(windows[1]) and 0 in map(len, windows): yield "window", None
 
-
+# %% ../nbs/02_dicom.ipynb #b53c9214
 def _fault(grey, counts):
     "Why a way to show a film can't be used, or ''; `counts` says how many pixels have each value."
     if grey is None or not np.isfinite(grey).all(): return "cannot be read"
@@ -505,7 +507,7 @@ def _by_numbers(dataset, pixels, padding, white):
         notes += (f"uses few of its numbers: shown from {black} to {white}",)
     return black, white, notes
 
-
+# %% ../nbs/02_dicom.ipynb #147b3886
 def _display(dataset, pixels, padding, white=None):
     "Grey in [0, 1] for every number that a pixel can hold, in ascending order: (2**BitsStored,) float32; and notes."
     low = _lowest(dataset)
@@ -527,7 +529,7 @@ def _fit(number, size, bits, signed):
     turns = 0, -size, size, -(2**bits)
     return next((number + turn for turn in turns if low <= number + turn < low + 2**bits), np.nan)
 
-
+# %% ../nbs/02_dicom.ipynb #543dd47e
 def _find_padding(dataset, words):
     "Where the file says there is no picture (PS3.3, C.7.5.1.1.2), (H, W) bool; whether its number exceeds BitsStored."
     names = "PixelPaddingValue", "PixelPaddingRangeLimit"
@@ -539,7 +541,7 @@ def _find_padding(dataset, words):
     numbers = _take_bits(words, *reading)
     return (numbers >= min(fitting)) & (numbers <= max(fitting)), reading != _told(dataset)
 
-# %% ../nbs/02_dicom.ipynb #9e790772
+# %% ../nbs/02_dicom.ipynb #d30fdeed
 @dataclass(frozen=True)
 class DicomRaw(RawFilm):
     "A DICOM film as its file holds it, with all elements but the pixels."
@@ -565,7 +567,7 @@ class DicomRaw(RawFilm):
             raise BadImage(f"{self.path}: {why}.") from error
         return data.getvalue()
 
-
+# %% ../nbs/02_dicom.ipynb #a1aa300d
 def _first_line(error):
     "The start of an error's text in brackets, for a report; '' for one that only programmers understand."
     text = (str(error).strip().splitlines() or [""])[0][:200].rstrip(".:")
@@ -591,7 +593,7 @@ def _raw(path, dataset, white):
     return DicomRaw(Path(path), pixels.astype(np.int32), table, low, dataset.BitsAllocated, padding,
                     notes + more + shown, dataset=dataset, words=words if outside else None)
 
-
+# %% ../nbs/02_dicom.ipynb #157e53ce
 def _shape_notes(dataset):
     "Notes on pixels that aren't square, and on a film that is stored mirrored."
     notes, directions = (), _directions(dataset)
@@ -656,7 +658,7 @@ def _code(value, meaning):
     "A sequence of one code from the dictionary of the standard (PS3.16)."
     return [_item(CodeValue=value, CodingSchemeDesignator="DCM", CodeMeaning=meaning)]
 
-
+# %% ../nbs/02_dicom.ipynb #e31b5da5
 def _describe(dataset, weights):
     "Says in a data set what was done to its picture, by which program, and what it must not be used for."
     text = (f"Bone shadows suppressed by bss_gan {__version__}, weights {weights}. "
@@ -692,7 +694,7 @@ def _repair_numbers(dataset):
         if numbers and np.isnan(numbers).any(): del dataset[name]
         elif numbers and "," in str(dataset[name].value): setattr(dataset, name, numbers)
 
-
+# %% ../nbs/02_dicom.ipynb #8d7314f8
 def _derive(source, numbers, made_by):
     "The data set of a result, its pixels uncompressed."
     dataset, syntax = deepcopy(source), source.file_meta.TransferSyntaxUID
@@ -722,7 +724,7 @@ def _is_disc(start):
     "Whether the start of a DICOM file is that of the contents of a disc (DICOMDIR)."
     return str(uid.MediaStorageDirectoryStorage).encode() in start[:1000]
 
-
+# %% ../nbs/02_dicom.ipynb #187b0bbc
 def _identify(path):
     "SOPClassUID and SOPInstanceUID of a DICOM file from its first elements; '' for what can't be read."
     start = _start(path)
@@ -736,7 +738,7 @@ def _identify(path):
             return tuple(str(dataset.get(name) or "") for name in ("SOPClassUID", "SOPInstanceUID"))
     except Exception: return "", ""  # `open_film` will say what is wrong with it
 
-
+# %% ../nbs/02_dicom.ipynb #f6a3f2e8
 def is_dicom(
     path: str | os.PathLike,   # a file, whatever its name
 ) -> bool:                     # by its content
@@ -774,7 +776,7 @@ def _doubt_pose(film):
         notes += (f"shown as its {told} asks, bone is dark: inverted for the network",)
     return notes
 
-
+# %% ../nbs/02_dicom.ipynb #ae2904b2
 def open_film(
     path: str | os.PathLike,    # a file of any kind that holds a film: DICOM, PNG, JPEG, TIFF, BMP
     polarity: str = "auto",     # "auto" looks at the anatomy; "bright" or "dark" says how bone is displayed
