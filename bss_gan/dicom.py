@@ -360,7 +360,7 @@ def _take_bits(words, shift, bits, signed):
 
 
 def _told(dataset):
-    "Where the header says that the numbers are in their words: (shift, bits, signed)."
+    "Where the header says the numbers are in their words: (shift, bits, signed)."
     bits = dataset.BitsStored
     shift = max(0, int(_number(dataset, "HighBit", bits - 1)) - bits + 1)
     return shift if shift + bits <= dataset.BitsAllocated else 0, bits, bool(_number(dataset, "PixelRepresentation", 0))

@@ -62,7 +62,7 @@ def write_text(
     path: str | os.PathLike,  # where to write
     text: str,                # any text
 ):
-    "Writes text in UTF-8, as a whole or not at all; what is not Unicode, as in some file names, becomes an escape."
+    "Writes text in UTF-8, as a whole or not at all; anything that isn't Unicode, as in some file names, becomes an escape."
     def read_again(found): return found[0].encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
     text = re.sub("[\udc80-\udcff]+", read_again, text)  # a machine set to another language did not know UTF-8
     with atomic_path(path) as part: part.write_bytes(text.encode("utf-8", "backslashreplace"))
@@ -125,7 +125,7 @@ def _is_ours(place, listed):
 def owned_outputs(
     paths,     # any paths, thousands if need be
 ) -> set:      # of Path
-    "Those of the paths that are files which bss_gan wrote, and which nobody has changed since."
+    "The files among these paths that bss_gan wrote and that nobody has changed since."
     lists, places = cache(_read_outputs), {path: _place(path) for path in map(Path, paths)}
     return {path for path, place in places.items()
             if stat.S_ISREG(_mode(place)) and retry(lambda: _is_ours(place, lists(place.parent)))}
@@ -208,7 +208,7 @@ def expect_outputs(
     folder: str | os.PathLike,   # a folder in which another library is going to write
     *patterns: str,              # the names that it will use, for example "ckpt-*"
 ):
-    "Puts names on the list of a folder, whatever the files will hold; ask `claim_outputs` first."
+    "Puts names on the list of a folder, whatever the files will contain; ask `claim_outputs` first."
     _append(folder, [{"expected": pattern} for pattern in patterns])
 
 
@@ -217,7 +217,7 @@ def reserve_names(
     by: str,                     # a command, for example "simulate"
     *patterns: str,              # names of files that only this command may replace, for example "sim_*.png"
 ):
-    "Protects what took long to make from the other commands."
+    "Protects files that took long to make from all other commands."
     _append(folder, [{"reserved": pattern, "by": by} for pattern in patterns])
 
 # %% ../nbs/03_files.ipynb #0fa11e03
@@ -392,7 +392,7 @@ def _digest(path):
 
 
 def _is_film(path):
-    "Whether a film can be read. If it can't, it is refused for that reason alone and doesn't count against another."
+    "Whether a film can be read. A damaged one is refused for that reason alone, and not because another has its UID."
     try: return bool(open_film(path))
     except BadImage: return False
 
