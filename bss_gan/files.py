@@ -62,7 +62,7 @@ def write_text(
     path: str | os.PathLike,  # where to write
     text: str,                # any text
 ):
-    "Writes text in UTF-8, as a whole or not at all; anything that isn't Unicode, as in some file names, becomes an escape."
+    "Writes text in UTF-8, as a whole or not at all; what isn't Unicode, as in some file names, becomes an escape."
     def read_again(found): return found[0].encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
     text = re.sub("[\udc80-\udcff]+", read_again, text)  # a machine set to another language did not know UTF-8
     with atomic_path(path) as part: part.write_bytes(text.encode("utf-8", "backslashreplace"))
@@ -392,7 +392,7 @@ def _digest(path):
 
 
 def _is_film(path):
-    "Whether a film can be read. A damaged one is refused for that reason alone, and not because another has its UID."
+    "Whether a film can be read. A damaged one is refused for its damage, not for the UID it shares."
     try: return bool(open_film(path))
     except BadImage: return False
 

@@ -586,9 +586,14 @@ def record_output(
     name: str | None = None,   # the name that it is about to get; None keeps the one it has
 ):
     "Adds a file's name, size and checksum to the list in its folder, by which bss_gan knows its own files again."
-    with open(path, "rb") as file: sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    with open(path, "rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        if os.name == "posix": os.fsync(file.fileno())  # content and line survive a power cut right after the rename
     entry = {"name": name or path.name, "size": path.stat().st_size, "sha256": sha256}
-    with open(path.with_name(OUTPUTS), "a", encoding="ascii") as outputs: outputs.write(f"\n{json.dumps(entry)}\n")
+    with open(path.with_name(OUTPUTS), "a", encoding="ascii") as outputs:
+        outputs.write(f"\n{json.dumps(entry)}\n")
+        outputs.flush()
+        os.fsync(outputs.fileno())
 
 
 @contextmanager
