@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -81,24 +82,16 @@ def _key(name):
     return unicodedata.normalize("NFC", name).casefold()
 
 # %% ../nbs/03_files.ipynb #00a5e8f3
-@dataclass
-class _Outputs:
-    "What the list of a folder says."
-    written: dict   # file name -> every (size, checksum) that bss_gan has written under it
-    expected: list  # patterns of names that another library writes for us
-    reserved: dict  # pattern of names -> the only command that may write them
-
-
 def _read_outputs(folder):
-    "The list of a folder; skips lines that were cut short."
-    found = _Outputs({}, [], {})
+    "The list of a folder: files written, names expected from other libraries, names reserved for one command."
+    found = SimpleNamespace(written={}, expected=[], reserved={})  # written: name -> every (size, checksum)
     for line in (folder / OUTPUTS).read_bytes().splitlines() if os.path.isfile(folder / OUTPUTS) else ():
         try:
             entry = json.loads(line)
             if "expected" in entry: found.expected.append(str(entry["expected"]))
             elif "reserved" in entry: found.reserved[str(entry["reserved"])] = str(entry["by"])
             else: found.written.setdefault(_key(entry["name"]), set()).add((entry["size"], entry["sha256"]))
-        except (ValueError, TypeError, KeyError): continue
+        except (ValueError, TypeError, KeyError): continue  # a line that was cut short
     return found
 
 # %% ../nbs/03_files.ipynb #c262f33f
@@ -149,12 +142,6 @@ def _why_unwritable(folder):
     return ""
 
 # %% ../nbs/03_files.ipynb #3afb8680
-def _reserved_for(place, listed, by):
-    "The other command that has reserved the name of a file; empty if none has."
-    names = [name for pattern, name in listed.reserved.items() if fnmatchcase(_key(place.name), _key(pattern))]
-    return "" if not names or by in names else names[0]
-
-
 def _identity(place):
     "What tells two files apart, whatever their paths look like."
     found = os.stat(place)
@@ -173,8 +160,8 @@ def _obstacle(place, inputs, listed, by):
     if stat.S_ISLNK(mode): return "is a link"
     if not stat.S_ISREG(mode): return "is a device or a pipe, not a file"
     if _identity(place) in inputs: return "is one of the files to be read"
-    other = _reserved_for(place, listed, by)
-    if other: return f"was written by `bss-gan {other}`, and nothing else replaces it"
+    others = [other for pattern, other in listed.reserved.items() if fnmatchcase(_key(place.name), _key(pattern))]
+    if others and by not in others: return f"was written by `bss-gan {others[0]}`, and nothing else replaces it"
     if _is_ours(place, listed): return _why_unwritable(place.parent)
     changed = _key(place.name) in listed.written
     return "has been changed since bss_gan wrote it" if changed else "was not written by bss_gan"
