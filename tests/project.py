@@ -6,7 +6,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NBS = ROOT / "nbs"
 NOTEBOOKS = sorted(path for path in NBS.rglob("*.ipynb") if not any(part[0] in "._" for part in path.relative_to(NBS).parts))
 SHARED_DATA = Path(os.environ.get("BSS_GAN_DATA", ROOT.parent / "shared" / "data"))
-STUBS = ROOT / "tests" / "colab"  # what stands in for Colab
+STUBS = ROOT / "tests" / "colab"  # a stand-in for Colab
+FULL = os.environ.get("FULL") == "1"  # the slow proofs at full size: more kills, more broken files, Colab's own versions
 NO_DATA = "the shared radiographs are absent"
 COMMAND = (sys.executable, "-m", "bss_gan")
 
@@ -32,6 +33,11 @@ def answers(cell):
     "The Python in the hidden answers of a notebook's cell."
     hidden = re.findall(r"<details><summary>Answers</summary>(.*?)</details>", cell.source, re.S) if cell.cell_type == "markdown" else []
     return [code for text in hidden for code in blocks(text)]
+
+
+def documented_lines(test):
+    "The shell lines of CONTRIBUTING that say that this test runs them."
+    return re.search(rf"<!-- th\w+ lines? (?:is|are) run by {test} -->\n```sh\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.S)[1]
 
 
 def run(*command, status=0, env=None, timeout=3000, **options):

@@ -1,16 +1,17 @@
 """The page on which the generator can be tried, in a real Chromium: films in, films out as the library makes them, and nothing said to anybody else.
 
 The build is that of the documentation site. Nothing that the browser sends to another host gets anywhere; all of it is written down."""
-import base64, functools, http.server, importlib.util, os, re, shutil, threading, zlib
+import base64, functools, http.server, os, re, threading, zlib
 from dataclasses import replace
 from pathlib import Path
 
 import cv2, imagecodecs, numpy as np, pytest
+from axe_playwright_python.base import AXE_FILE_PATH
 from PIL import Image
 from pydicom import uid
 from pydicom.encaps import encapsulate
 
-from project import NBS, ROOT
+from project import NBS, ROOT, documented_lines, run, tool
 from test_dicom import BYTES, GREY, SAME_CHEST, built, dataset, film12, renamed, save
 
 from bss_gan.images import example_film, resize, write_film
@@ -59,20 +60,13 @@ def serve():
 
 
 @pytest.fixture(scope="session")
-def modules(tmp_path_factory):
-    "The build of the page, and the packages from npm."
-    spec = importlib.util.spec_from_file_location("demo", ROOT / ".ci/demo.py")
-    spec.loader.exec_module(build := importlib.util.module_from_spec(spec))
-    return build, build.install(tmp_path_factory.mktemp("npm"))
+def site(serve, made_once):
+    "The server of a folder that holds the page as `demo`: made by the line of CONTRIBUTING, or that of BSS_GAN_SITE, which saves a minute."
+    def build(folder):
+        (folder / ".ci").symlink_to(ROOT / ".ci")
+        run("bash", "-euc", documented_lines("tests/test_demo.py"), cwd=folder, env={"PATH": f"{tool('python').parent}:{os.environ['PATH']}"})
 
-
-@pytest.fixture(scope="session")
-def site(request, serve, tmp_path_factory):
-    "The server of a folder that holds the page as `demo`: a new one, or that of BSS_GAN_SITE, which saves a minute."
-    folder = Path(os.environ.get("BSS_GAN_SITE") or tmp_path_factory.mktemp("site"))
-    if not (folder / "demo").exists():
-        build, packages = request.getfixturevalue("modules")
-        build.build(folder / "demo", packages)
+    folder = Path(os.environ["BSS_GAN_SITE"]) if "BSS_GAN_SITE" in os.environ else made_once("demo", build) / "_proc/_docs"
     return serve(functools.partial(Plain, directory=folder))
 
 
@@ -619,9 +613,9 @@ def test_the_browser_keeps_the_page_from_other_hosts(browser, site):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_anybody_can_use_it(width, scheme, browser, site, modules):
+def test_anybody_can_use_it(width, scheme, browser, site):
     page = visit(browser, site, viewport={"width": width, "height": 800}, color_scheme=scheme)
-    axe = (modules[1] / "axe-core/axe.min.js").read_text()
+    axe = Path(AXE_FILE_PATH).read_text()
 
     def faults():
         page.evaluate(axe)

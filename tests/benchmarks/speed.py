@@ -265,7 +265,7 @@ def measurements(folder, found):
     operations["residual: step, float32"], jobs["residual: step, float32"] = one_step(TRAIN_PRESETS["residual"], "float32")
     config = TRAIN_PRESETS["baseline"]
     old_step, old_batch = the_seed_projects_way(config)[1], films(config.model.size, config.batch)
-    jobs["seed: the original project's way"] = lambda: old_step(*old_batch)
+    jobs["baseline: the original project's way"] = lambda: old_step(*old_batch)
     config = TRAIN_PRESETS["residual"]
     alone = convolutions_alone(build_generator(config.model), (config.batch, config.crop, config.crop, 1))
     jobs["generator: its convolutions alone, 32 bits"] = lambda: [work() for work in alone]
@@ -358,16 +358,16 @@ RATIOS = {  # name: (above, below, factor)
     "residual, float32: share of the convolution peak": ("convolution float32", "residual: step, float32", "operations"),
     "residual: share of the convolution peak in 16 bits": ("convolution bfloat16", "residual: step", "operations"),
     "residual: pipeline, share of a step": ("residual: pipeline", "residual: step", 1),
-    "seed: pipeline, share of a step": ("seed: pipeline", "seed: step", 1),
+    "baseline: pipeline, share of a step": ("baseline: pipeline", "baseline: step", 1),
     "residual: step and pipeline / step": ("residual: step and pipeline", "residual: step", 1),
-    "seed: step and pipeline / step": ("seed: step and pipeline", "seed: step", 1),
+    "baseline: step and pipeline / step": ("baseline: step and pipeline", "baseline: step", 1),
     "generator: usual form with fit / ours": ("generator: fit, GroupNorm, SiLU, 8 steps", "generator: 16 bits where the processor can", 1 / 8),
     "generator: GroupNorm, SiLU / no normalisation": ("generator: own loop, GroupNorm, SiLU", "generator: no normalisation, leaky ReLU", 1),
     "generator: BatchNorm, ReLU / no normalisation": ("generator: own loop, BatchNorm, ReLU", "generator: no normalisation, leaky ReLU", 1),
     "generator: without XLA / with": ("generator: no normalisation, leaky ReLU", "generator: the same, XLA", 1),
     "generator: its convolutions alone / a step": ("generator: its convolutions alone, 32 bits", "generator: no normalisation, leaky ReLU", 1),
     "generator: 32 bits / 16 bits": ("generator: no normalisation, leaky ReLU", "generator: 16 bits where the processor can", 1),
-    "seed: the original project's way / ours": ("seed: the original project's way", "seed: step", 1),
+    "baseline: the original project's way / ours": ("baseline: the original project's way", "baseline: step", 1),
     "eight films of 2048²: one at a time / as it is": ("eight such films, one at a time", "eight such films", 1),
     "eight films of 2048²: networks alone / all": ("both networks alone on a film", "eight such films", 8),
     "32 films of 512²: one at a time / as it is": ("32 films of 512², one at a time", "32 films of 512²", 1),
