@@ -147,7 +147,7 @@ _WORDS = {kind: [_plain(word) for word in words] for kind, words in _WORDS.items
 
 
 def _says(text, kind):
-    "Whether a word of a text begins with one from a list, or is one that counts only as a whole."
+    "Whether a word of a text begins with one from a list; a few short ones, such as ARM, must match as a whole."
     return any(token == word or (word not in _WORDS["whole"] and token.startswith(word))
                for token in re.findall(r"\w+", text) for word in _WORDS[kind])
 
@@ -242,7 +242,7 @@ _NO_PIXELS = "holds no picture (PixelData): it was exported without one, or cut 
 
 
 def _check_object(dataset):
-    "Why this data set doesn't hold a grey film in one frame, or ''."
+    "Why this data set doesn't hold a single grey film, or ''."
     kind = dataset.get("SOPClassUID") or uid.ComputedRadiographyImageStorage
     if words := _no_picture(kind): return f"is {words}, not a picture"
     if kind not in _FILMS:
@@ -354,7 +354,7 @@ def _lowest(dataset):
 
 
 def _take_bits(words, shift, bits, signed):
-    "The numbers in some bits of words."
+    "The numbers that some of the bits of each word hold."
     numbers = (words >> shift) & (2**bits - 1)
     return np.where(numbers >> (bits - 1), numbers - 2**bits, numbers) if signed else numbers
 
@@ -660,7 +660,7 @@ def _code(value, meaning):
 
 # %% ../nbs/02_dicom.ipynb #e31b5da5
 def _describe(dataset, weights):
-    "Says in a data set what was done to its picture, by which program, and what it must not be used for."
+    "Records in a data set what was done to its picture, by which program, and what it must not be used for."
     text = (f"Bone shadows suppressed by bss_gan {__version__}, weights {weights}. "
             "For research and teaching, not for diagnosis.")
     before, ending = str(dataset.get("DerivationDescription") or ""), " bone suppressed, not for diagnosis"

@@ -63,7 +63,7 @@ def write_text(
     path: str | os.PathLike,  # where to write
     text: str,                # any text
 ):
-    "Writes text in UTF-8, as a whole or not at all; what isn't Unicode, as in some file names, becomes an escape."
+    "Writes text in UTF-8, all or nothing; what isn't Unicode, as in some file names, becomes an escape."
     def read_again(found): return found[0].encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
     text = re.sub("[\udc80-\udcff]+", read_again, text)  # a machine set to another language did not know UTF-8
     with atomic_path(path) as part: part.write_bytes(text.encode("utf-8", "backslashreplace"))
@@ -73,12 +73,12 @@ def write_json(
     path: str | os.PathLike,  # where to write
     content: dict,            # numbers, texts, lists
 ):
-    "Writes JSON in UTF-8, as a whole or not at all."
+    "Writes JSON in UTF-8, all or nothing."
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False))
 
 # %% ../nbs/03_files.ipynb #661f8c9a
 def _key(name):
-    "A file name as a Mac or Windows would compare it: Müller.PNG is müller.png, however the ü is spelled."
+    "A file name as a Mac or Windows would compare it: Müller.PNG is müller.png, however the ü is encoded."
     return unicodedata.normalize("NFC", name).casefold()
 
 # %% ../nbs/03_files.ipynb #00a5e8f3
@@ -169,7 +169,7 @@ def _obstacle(place, inputs, listed, by):
 # %% ../nbs/03_files.ipynb #c94fe66d
 def claim_outputs(
     paths,          # files that a command is going to write
-    inputs=(),      # files that it reads, none of which may be among them
+    inputs=(),      # files that it reads, which it must not overwrite
     by: str = "",   # the command, for example "train"; may replace what `reserve_names` has reserved for it
 ):
     "Raises one `BadInput` that names all paths which must not be written, before any work starts; changes nothing."
@@ -217,8 +217,8 @@ def record_outputs(
 
 def remove_outputs(
     paths,         # files
-) -> list[Path]:   # those that stay, because bss_gan did not write them
-    "Deletes the files that bss_gan wrote, and no others."
+) -> list[Path]:   # those that stay, because they are not ours or were changed
+    "Deletes the files that bss_gan wrote and nobody has changed, and no others."
     paths = list(map(Path, paths))
     ours = owned_outputs(paths)
     for path in ours: path.unlink()
@@ -279,7 +279,7 @@ def mirror(
     target: str | os.PathLike,   # folder on local disk; made if needed, nothing in it is deleted
     progress: bool = True,       # show a progress bar
 ) -> Path:                       # target
-    "Copies what is new in a folder; raises `BadInput` if a file is in the way, or the Drive or the disk gives up."
+    "Copies what is new in a folder; raises `BadInput` if a file is in the way, or the Drive or the disk fails."
     source, target = (Path(os.path.realpath(Path(folder).expanduser())) for folder in (source, target))
     if not source.is_dir():
         raise BadInput(f"{source}: there is no such folder. Check the name; on Colab, mount the Drive first.")
@@ -348,7 +348,7 @@ def count_left_out(
     left_out: dict[Path, str],   # from `find_films`
     names: int = 3,              # how many files a line names
 ) -> list[str]:                  # one line for each reason
-    "Says in a few lines what was left out of a folder, and why."
+    "Summarises what was left out of a folder, and why."
     reasons = {}
     for path, reason in left_out.items(): reasons.setdefault(reason, []).append(path.name)
     more = {reason: f" and {len(found) - names} more" * (len(found) > names) for reason, found in reasons.items()}
@@ -387,7 +387,7 @@ def _is_film(path):
 def find_duplicates(
     paths: list[Path],  # DICOM files
 ) -> tuple[dict, dict]: # path -> why it can be skipped; path -> why it must not be used
-    "Copies and tables of contents, to be skipped, and different films with one SOPInstanceUID, which are errors."
+    "Copies and tables of contents, to be skipped, and different films with the same SOPInstanceUID, which are errors."
     skipped, refused, groups = {}, {}, {}
     for path in map(Path, paths): groups.setdefault(read_uid(path), []).append(path)
     for path in groups.pop("DICOMDIR", []): skipped[path] = f"{path}: is the table of contents of a disc (DICOMDIR)."
@@ -414,10 +414,10 @@ def set_seed(
 def check_range(
     settings,           # an object with settings
     name: str,          # of one of them
-    low: int | float,   # smallest value; a whole number asks for whole ones
+    low: int | float,   # smallest value; if it is an int, the setting must be one
     high: int | float,  # largest value
 ):
-    "Raises `BadInput` unless a setting is a number within its limits; a whole one if they are."
+    "Raises `BadInput` unless a setting is a number within its limits, and a whole one if the lower limit is."
     value, whole = getattr(settings, name), type(low) is int
     if type(value) not in ((int,) if whole else (int, float)) or not low <= value <= high:
         raise BadInput(f"{name}={value!r} is not a {'whole ' if whole else ''}number from {low} to {high}.")
