@@ -21,8 +21,7 @@ WEIGHTS = "chest-v1"
 BUNDLED = ("dicom-parser", "fast-png", "fflate", "jpeg-lossless-decoder-js")  # packages that are scripts
 DECODERS = {"codec-charls": "charlswasm", "codec-libjpeg-turbo-8bit": "libjpegturbowasm",
             "codec-openjpeg": "openjpegwasm", "codec-openjph": "openjphjs"}
-WORDS = {"chest": dicom._CHEST, "parts": dicom._OTHER_PARTS, "modalities": sorted(dicom._OTHER_MODALITIES),
-         "frontal": dicom._FRONTAL, "side": dicom._SIDE, "whole": sorted(dicom._WHOLE_WORDS)}
+WORDS = dicom._WORDS
 RUNTIMES = {"ort.wasm.bundle.min.mjs": "ort-wasm-simd-threaded.wasm", "ort.webgpu.bundle.min.mjs": "ort-wasm-simd-threaded.asyncify.wasm"}
 FILMS = {"simulated_1.png": ("Simulated, from a CT", 2, "ct"), "simulated_2.png": ("Simulated, a phantom", 4, "thorax")}
 

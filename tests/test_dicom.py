@@ -1,6 +1,6 @@
-"""DICOM films: every fault of the list made for real, an independent validator, a real archive, real films.
+"""DICOM films: faulty files of every kind, an independent validator, a real archive, real films.
 
-The numbers in the names are those of the list of faults that the design keeps."""
+Each faulty file is made here in a few lines. The number in the name of a test or a case only tells the faults apart."""
 import errno, io, json, os, re, shutil, socket, struct, subprocess, time, urllib.request, zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -47,7 +47,7 @@ KINDS = {
 
 
 def dataset(kind="DX", bits=12, negative=True, signed=False, xray=GREY, **more):
-    "A film with all elements that its kind asks for; `more` are further ones, and None takes one away."
+    "A film with all elements that its kind requires; `more` are further ones, and None removes one."
     levels = np.round((1 - xray if negative else xray) * (2**bits - 1)).astype(int) - signed * 2 ** (bits - 1)
     number = np.dtype(f"{'i' if signed else 'u'}{1 if bits <= 8 else 2}")
     coding = dict(Rows=levels.shape[0], Columns=levels.shape[1], SamplesPerPixel=1, PixelRepresentation=int(signed), BitsAllocated=8 * number.itemsize,
@@ -65,7 +65,7 @@ def dataset(kind="DX", bits=12, negative=True, signed=False, xray=GREY, **more):
 
 
 def save(path, film):
-    "Writes a data set, whatever is wrong with it."
+    "Writes a data set even if it is faulty."
     film.file_meta.MediaStorageSOPClassUID = film.get("SOPClassUID", CLASSES["CR"])
     film.file_meta.MediaStorageSOPInstanceUID = film.get("SOPInstanceUID") or "1.2.3"
     syntax = film.file_meta.TransferSyntaxUID
@@ -190,7 +190,7 @@ def short(path):
 
 def lying_stream(path):
     film = by_jpeg(dataset("CR", 8))
-    film.Rows, film.Columns = 90, 400  # as many pixels, but other sides
+    film.Rows, film.Columns = 90, 400  # as many pixels, but different sides
     save(path, film)
 
 
@@ -232,7 +232,7 @@ def dicomdir(path):
 
 
 LATERAL = item(CodeValue="399067008", CodingSchemeDesignator="SCT", CodeMeaning="lateral projection")
-# number in the list, name, how it is made, a word of the reason
+# number of the fault, name, how it is made, a word of the reason
 REFUSED = [
     (26, "short", short, "bytes of pixels instead of"),
     *((28, f"header_{start}", cut(start), "") for start in (0, 60, 130, 150, 300, 500, 900, 1200)),
@@ -457,21 +457,21 @@ def test_38_burned_in_writing_is_noted_and_never_denied(tmp_path, suppressor):
         assert pydicom.dcmread(result.target).get("BurnedInAnnotation") == said
 
 
-# Header against picture: the same chest in another coding. The numbers are the rows of the table of faults found on public bug reports.
+# Header against picture: the same chest in another coding, as public bug reports describe it.
 
 WINDOW = dict(WindowCenter=2048, WindowWidth=4096)
 GREY12 = np.round(GREY * 4095).astype("<u2")
 
 
 def film12(numbers=GREY12, **more):
-    "The chest as a positive of 12 bits in 16, with whatever numbers."
+    "The chest as a positive of 12 bits in 16, or any other numbers in its place."
     film = dataset("CR", 12, negative=False, **more)
     film.PixelData = np.ascontiguousarray(numbers).tobytes()
     return film
 
 
 def by_runs(numbers, **more):
-    "Run-length coded by hand: pydicom would mask the numbers first."
+    "Run-length codes numbers by hand, because pydicom would mask them first."
     planes = [imagecodecs.packbits_encode(np.ascontiguousarray(plane, np.uint8)) for plane in (numbers >> 8, numbers & 255)]
     planes = [plane + b"\0" * (len(plane) % 2) for plane in planes]
     film = film12(**more)
@@ -519,7 +519,7 @@ NUMBERS = np.arange(4096)
 SIGNED = (GREY12.astype(int) - 2048).astype("<i2")
 WIDE = dict(BitsStored=16, HighBit=15)
 JPEG8 = (imagecodecs.jpeg8_encode, np.round(GREY * 255).astype(np.uint8), uid.JPEGBaseline8Bit)
-# id (row, name): film, a word of the note, None for a film that needs none
+# id (number of the fault, name): film, a word of the note; None if the film needs no note
 SAME_CHEST = {
     "63-shifted_raw": (film12(GREY12 << 4, HighBit=15, **WINDOW), None), "63-shifted_rle": (by_runs(GREY12 << 4, HighBit=15, **WINDOW), None),
     "64-shifted_jpeg_ls": (by_ls(GREY12 << 4, HighBit=15, **WINDOW), None), "64-shifted_jpeg_2000": (by_j2k(GREY12 << 4, HighBit=15, **WINDOW), None),
@@ -568,7 +568,7 @@ def built(film, note):
 
 
 def swapped_words(film):
-    "For a file in big endian; pydicom leaves the order in OW elements to its caller."
+    "Swaps the bytes of OW elements for a big-endian file; pydicom leaves that to its caller."
     for element in film.iterall():
         if element.VR == "OW": element.value = np.frombuffer(element.value, "<u2").astype(">u2").tobytes()
     return film
@@ -603,7 +603,7 @@ def test_74_jpeg_xl(kind, tmp_path):
 
 @pytest.mark.parametrize("kind", ["201", "202", "203"])
 def test_74_htj2k(kind, tmp_path):
-    "The film in tests/dicom is the example film of pydicom-data (MIT licence), reduced; imagecodecs has no encoder for HTJ2K on some systems."
+    "The film in tests/dicom is the example film of pydicom-data (MIT licence), reduced; on some systems imagecodecs can't encode HTJ2K."
     film = pydicom.dcmread(ROOT / "tests/dicom/htj2k_lossless.dcm")
     raw = decode_dicom(renamed(tmp_path / "film.dcm", film, kind))
     like = cv2.resize(decode_image(example_film()).grey, raw.grey.shape[::-1], interpolation=cv2.INTER_AREA)
@@ -657,7 +657,7 @@ def test_93_words_that_are_not_ascii_although_they_must_be(charset, code, tmp_pa
     assert not raw.doubt and bool(raw.notes) == (charset == "ISO_IR 192" and code == "gb18030")
 
 
-def test_93_words_that_nobody_knows_are_noted_and_what_speaks_against_a_chest_needs_insistence(tmp_path):
+def test_93_unknown_words_are_noted_and_words_for_something_else_need_insistence(tmp_path):
     raw = decode_dicom(make(tmp_path / "film.dcm", kind="CR", ViewPosition="WALL", BodyPartExamined="ROOM 3"))
     assert not raw.doubt and "ROOM 3" in raw.notes[0] and "WALL" in raw.notes[0]
     for more in (dict(ViewPosition="LATERAL"), dict(BodyPartExamined="HAND"), dict(Modality="CT"), dict(PresentationIntentType="FOR PROCESSING")):
@@ -696,7 +696,7 @@ def without_pixels(kind):
 
 @pytest.fixture(params=["explicit", "implicit"])
 def loaded(request, tmp_path):
-    "A film with everything in it that must not survive, and its result."
+    "A film with every element that must not survive, and its result."
     film = dataset(DerivationDescription="Edge enhanced", SmallestImagePixelValue=0, LargestImagePixelValue=4095)
     film.add_new(0x00091001, "LO", "Ribs^Ada")
     film.add_new(0x00090010, "LO", "SOME MAKER")
@@ -845,7 +845,7 @@ def test_42_what_cannot_be_read_is_no_copy(tmp_path, monkeypatch):
 
 
 def test_43_44_files_without_uid_and_tables_of_contents_in_a_folder(tmp_path):
-    for name in "ab": without("SOPInstanceUID")(tmp_path / f"{name}.dcm")  # not one film twice, but two without a name
+    for name in "ab": without("SOPInstanceUID")(tmp_path / f"{name}.dcm")  # not one film twice, but two films without a UID
     dicomdir(tmp_path / "DICOMDIR")
     (tmp_path / "c.dcm").write_text("no DICOM")
     skipped, refused = find_duplicates(sorted(tmp_path.iterdir()))
@@ -856,7 +856,7 @@ def test_43_44_files_without_uid_and_tables_of_contents_in_a_folder(tmp_path):
 # Independent judges
 
 def errors(path):
-    "What dciodvfy of dicom3tools has against a file."
+    "The errors that dciodvfy of dicom3tools finds in a file."
     done = subprocess.run(["dciodvfy", path], capture_output=True, text=True, timeout=60)
     return {line for line in (done.stdout + done.stderr).splitlines() if line.startswith("Error")}
 
@@ -870,7 +870,7 @@ def test_an_independent_validator_finds_no_error(kind, tmp_path, suppressor):
     broken = pydicom.dcmread(tmp_path / "soft.dcm")
     del broken.StudyInstanceUID
     broken.save_as(tmp_path / "broken.dcm")
-    assert errors(tmp_path / "broken.dcm")  # the judge is awake
+    assert errors(tmp_path / "broken.dcm")  # the validator does find errors
 
 
 def free_port():
@@ -881,7 +881,7 @@ def free_port():
 
 @pytest.fixture
 def archive(tmp_path):
-    "The address of an Orthanc server, an archive as hospitals have it, with an empty store."
+    "The address of an Orthanc server, an archive like those in hospitals, with an empty store."
     program = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin")
     if not program: pytest.skip("Orthanc is not installed (Debian package orthanc)")
     port, settings = free_port(), tmp_path / "orthanc.json"
@@ -944,7 +944,7 @@ def test_real_film_with_a_broken_stream(shared_data):
 
 
 def test_the_example_film_is_that_of_pydicom_data(shared_data):
-    "The PNG in the package and the DICOM film show one chest, one polarity and one tone up to a stretch."
+    "The PNG in the package and the DICOM film show the same chest with the same polarity, and the same tone up to a stretch."
     dicom, png = open_film(shared_data / "dicom/cr_monochrome1_15bit_raw.dcm").xray[40:], open_film(example_film()).xray
     small = cv2.resize(dicom, png.shape[1::-1], interpolation=cv2.INTER_AREA)
     assert np.corrcoef(small.ravel(), png.ravel())[0, 1] > 0.98

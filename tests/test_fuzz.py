@@ -1,4 +1,4 @@
-"""Files broken at random come back as `BadInput`, never as another error, a crash, a long wait or a full memory. tests/fuzz/run.py looks longer."""
+"""A file broken at random ends in `BadInput`, never in another error, a crash, a long wait or full memory. tests/fuzz/run.py searches longer."""
 import pytest
 from project import ROOT, python
 
@@ -10,7 +10,7 @@ from readers import READERS, mutate, read
 reader, draw, slowest = READERS[sys.argv[2]](tempfile.mkdtemp()), random.Random(7), 0
 for seed in reader.seeds: read(reader, seed)
 n = accepted = 0
-while n < int(sys.argv[3]):  # files, and not seconds: a slow machine tries as many
+while n < int(sys.argv[3]):  # counts files, not seconds, so that a slow machine tries as many
     data = mutate(draw.choice(reader.seeds), draw)
     faulthandler.dump_traceback_later(120, exit=True)  # a file that takes longer ends this process, with the line where it hangs
     try: accepted += read(reader, data)

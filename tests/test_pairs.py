@@ -1,4 +1,4 @@
-"""Pairs as people have them: other depths, files and names, and partners that do not belong together, which is told before training."""
+"""Pairs as people have them: different depths, files and names. Partners that don't belong together are reported before training."""
 import json, re, shutil, warnings
 
 import cv2, numpy as np, pydicom, pytest
@@ -53,7 +53,7 @@ def identity(folder):
 
 
 def told(folder, **options):
-    "What loading the pairs of a folder warns of."
+    "The warnings when the pairs of a folder are loaded."
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         load_pairs(find_pairs(folder, **options).pairs, 64)

@@ -1,4 +1,4 @@
-"""Readers of files from outside, and good files to break. Whatever a file holds, nothing but `BadInput` may come out of a reader."""
+"""Readers of files from outside, and good files to break. A reader may raise `BadInput` and nothing else, whatever a file holds."""
 import io, json, random, struct, zlib
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +16,7 @@ from bss_gan.files import ModelConfig
 from bss_gan.export import find_weights, load_network, openvino_function
 
 PLANS = ("generator.json", "discriminator.json", "split.json")
-# Networks of one channel: files of a few kilobytes, in which a broken byte nearly always hits something.
+# Networks with one channel: their files are a few kilobytes, so a broken byte nearly always hits something.
 MODEL = ModelConfig(size=16, base=1, levels=2, convs=1, d_base=1, d_levels=1)
 
 
@@ -36,7 +36,7 @@ def films():
 
 
 def write_run(folder):
-    "A run folder with two tiny networks, written with nothing but h5py: this needs no TensorFlow. Without checksums, which would stop most."
+    "Writes a run folder with two tiny networks, using only h5py and no TensorFlow. It leaves out the checksums, which would stop most broken files."
     import h5py
     draw, folder = np.random.default_rng(0), Path(folder)
     kernels = {"generator": [(3, 3, 2, 1), (3, 3, 1, 2), (3, 3, 3, 1), (3, 3, 1, 1)], "discriminator": [(4, 4, 1, 1), (1, 1)]}
@@ -52,7 +52,7 @@ def write_run(folder):
 
 
 def use(run, load=openvino_function):
-    "Loads a run folder as `bss-gan suppress` does; with `load_network`, as `evaluate` and `export` do."
+    "Loads a run folder as `bss-gan suppress` does, or, with `load_network`, as `evaluate` and `export` do."
     found = find_weights(run)
     for stem in (found.generator, found.discriminator): load(stem)
 
@@ -118,7 +118,7 @@ class Plan:
 
 CHEST = cv2.resize(cv2.imread(str(example_film()), cv2.IMREAD_UNCHANGED), (96, 100), interpolation=cv2.INTER_AREA) / 255
 
-# Elements that decide how a film is read, and what programs have written into them.
+# Elements that decide how a film is read, with values that real programs have written into them.
 NUMBERS = ["", "0", "1", "-1", "2048", "2048,5", "2048.5\\40", "-2000", "1e30", "1e-30", "nan", "inf", "abc", "4096", "65536", " 7 ", "\\", "--"]
 WORDS = ["", "PA", "LL", "CHEST", "HAND", "\xe9\xff", "A" * 70, "L\\F", "A\\F", "YES", "MONOCHROME1", "monochrome2", "MONOCHROME 2", "RGB", "SIGMOID", "OT"]
 SHORTS = [0, 1, 2, 7, 8, 11, 12, 15, 16, 31, 40, 100, 255, 2048, 4095, 32768, 63536, 65535]
@@ -131,7 +131,7 @@ FIELDS = {name: ("DS", NUMBERS) for name in "RescaleSlope RescaleIntercept Windo
 
 
 def element(tag, kind, value):
-    "The bytes of an element in Explicit VR Little Endian, whatever is wrong with it."
+    "The bytes of an element in Explicit VR Little Endian, even if it is faulty."
     value += b" " * (len(value) % 2)
     return struct.pack("<HH2sH", tag >> 16, tag & 0xFFFF, kind.encode(), len(value)) + value
 
@@ -148,7 +148,7 @@ def draw_field(draw):
 
 
 def dicom(draw, coding="bare", fields=()):
-    "The chest as a DICOM file, with some elements in place of its own."
+    "The chest as a DICOM file, with some of its elements replaced."
     numbers = np.round(CHEST * 4095).astype("<u2")
     encode = {"bare": np.ndarray.tobytes, "jpegls": imagecodecs.jpegls_encode, "jpeg2k": imagecodecs.jpeg2k_encode}[coding]
     film, film.file_meta = Dataset(), FileMetaDataset()
@@ -190,7 +190,7 @@ def draw_png(draw):
 
 
 class Fields:
-    "A DICOM file whose elements hold what programs have written into them, or a PNG with unusual chunks; the data is the seed of a draw."
+    "A DICOM file with element values from the list, or a PNG with unusual chunks; the data is the seed of a random draw."
 
     def __init__(self, folder):
         self.file, self.seeds = Path(folder) / "film", [bytes([number]) for number in range(8)]
@@ -248,7 +248,7 @@ READERS = {"film": Film, "weights": Weights, "plan": Plan, "config": Config, "ke
 
 
 def read(reader, data):
-    "Whether a file was accepted; anything but `BadInput` comes through."
+    "Whether a reader accepted a file; passes on every error except `BadInput`."
     try: reader(data)
     except BadInput: return False
     return True
@@ -258,7 +258,7 @@ def mutate(
     data: bytes,
     draw: random.Random,
 ) -> bytes:            # with one to four mistakes in it
-    "Breaks a file as disks, transfers and editors do: bits turned over, parts lost, doubled, cut off, or filled with one value."
+    "Breaks a file as disks, transfers and editors do: flips bits, and loses, doubles, cuts off or overwrites parts."
     data = bytearray(data)
     for _ in range(draw.randint(1, 4)):
         start = draw.randrange(len(data) + 1)

@@ -11,7 +11,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def search(name, runs, seed):
-    "Runs in a process of its own, which atheris ends."
+    "Searches in its own process, which atheris ends."
     import atheris
     with atheris.instrument_imports(include=["bss_gan", "PIL", "h5py", "json"]):
         import readers
