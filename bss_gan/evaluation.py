@@ -5,14 +5,11 @@
 # %% auto #0
 __all__ = ['evaluate', 'write_report', 'evaluate_predictions', 'cases_met', 'held_out', 'find_leaks', 'benchmark',
            'benchmark_text', 'benchmark_figure', 'write_benchmark', 'nodule_test', 'worst_cases', 'write_page',
-           'page_figure', 'page_table', 'page_metrics', 'page_worst', 'write_evaluation_page', 'write_suppression_page',
-           'draw_view', 'explore']
+           'worst_pictures', 'write_evaluation_page', 'write_suppression_page', 'draw_view', 'explore']
 
-# %% ../nbs/16_evaluation.ipynb #51f21962
-import base64
+# %% ../nbs/16_evaluation.ipynb #7f942534
 import os
 from dataclasses import replace
-from html import escape
 from pathlib import Path
 
 import cv2
@@ -20,7 +17,7 @@ import numpy as np
 
 from .images import BadInput, atomic_path, check_image, resize, show_films
 from .dicom import open_film
-from .files import find_films, retry, write_json
+from .files import find_films, retry, write_json, write_text
 from .data import BadFolder, case_key, find_pairs, find_same_patients, open_pair, read_pair
 from .export import find_weights
 from .metrics import (METRICS, confidence_interval, fit, insert_nodule, nodule_preservation, nodule_transfer, results_table,
@@ -331,152 +328,70 @@ def worst_cases(
 # %% ../nbs/16_evaluation.ipynb #c1a0e002
 from base64 import b64encode
 from datetime import date
-from html import escape
 from io import BytesIO
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from . import __version__
 
 # %% ../nbs/16_evaluation.ipynb #c1a0e003
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; --ink: light-dark(#1b2530, #e3e8ed); --paper: light-dark(#fff, #14191f); --code: light-dark(#eef1f4, #1f262e);
-        --quiet: light-dark(#566472, #9aa8b5); --line: light-dark(#d5dce3, #323c47); --warn: light-dark(#fff4d6, #3a3013); }}
-body {{ font: 16px/1.55 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
-h1, h2 {{ line-height: 1.2; overflow-wrap: anywhere; }} h2 {{ margin-top: 2.4rem; }} li, p {{ overflow-wrap: anywhere; }}
-.warn {{ background: var(--warn); border-left: 4px solid #c98a00; padding: .6rem 1rem; }}
-.scroll {{ overflow-x: auto; }} table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
-th, td {{ padding: .3rem .8rem; border-bottom: 1px solid var(--line); text-align: right; }} th:first-child, .facts td {{ text-align: left; }}
-figure {{ margin: 1.2rem 0; }} img {{ max-width: 100%; background: #fff; border-radius: 4px; }}
-figcaption, .quiet {{ color: var(--quiet); font-size: .9rem; overflow-wrap: anywhere; }} pre {{ background: var(--code); padding: .7rem 1rem; overflow-x: auto; }}
-@media (max-width: 40rem) {{ figure img {{ max-width: none; width: 44rem; }} }}
-</style></head><body><main>
-<h1>{title}</h1>
-<p class="warn"><b>For research and teaching. Not for diagnosis.</b></p>
-{body}
-</main><footer class="quiet"><p>Made by bss_gan {version} on {day}.</p></footer></body></html>
-"""
-
-
-def write_page(
-    path: str | os.PathLike,  # HTML file to write
-    title: str,
-    sections: list[str],      # HTML
-):
-    "Writes a page as one file, which needs no other."
-    body = "\n".join(section for section in sections if section)
-    with atomic_path(path) as part:
-        part.write_text(_PAGE.format(title=escape(title), body=body, version=__version__, day=date.today()), encoding="utf-8", errors="replace")
-
-# %% ../nbs/16_evaluation.ipynb #c1a0e005
-def _box(what, label):
-    "Something wide, in a box that scrolls."
-    return f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(label)}">{what}</div>'
-
-
-def page_figure(
-    picture,       # matplotlib Figure, or the bytes of a PNG
-    text: str,     # what it shows, for those who cannot see it
-    caption: str,  # what stands below it
-) -> str:          # HTML
-    "A picture for a page, inside of it."
+def _png_url(picture):
+    "A Matplotlib figure, or the bytes of a PNG, as a URL that holds the picture itself."
     if not isinstance(picture, bytes):
         buffer = BytesIO()
         picture.savefig(buffer, format="png")
         picture = buffer.getvalue()
-    image = f'<img src="data:image/png;base64,{b64encode(picture).decode()}" alt="{escape(text)}">'
-    return f"<figure>{_box(image, caption)}<figcaption>{escape(caption)}</figcaption></figure>"
+    return f"data:image/png;base64,{b64encode(picture).decode()}"
 
 
-def page_table(
-    label: str,          # what it holds, for those who cannot see it
-    head: list,          # names of the columns; none: a list of facts
-    rows: list[list],    # the first of each row is its name
-) -> str:                # HTML
-    "A table for a page."
-    top = "".join(f'<th scope="col">{escape(str(cell))}</th>' for cell in head)
-    lines = ["".join([f'<th scope="row">{escape(str(row[0]))}</th>', *(f"<td>{escape(str(cell))}</td>" for cell in row[1:])]) for row in rows]
-    body = "".join(f"<tr>{line}</tr>" for line in [top, *lines] if line)
-    return _box(f"<table{'' if head else ' class=facts'}>{body}</table>", label)
-
-# %% ../nbs/16_evaluation.ipynb #c1a0e008
-def _in_words(row, names):
-    "Some metrics of a row as text."
-    digits = {name: 2 if name.startswith("psnr") else 4 if name == "mae" else 3 for name in names}
-    return [f"{row[name]:.{digits[name]}f}" for name in names]
+_PAGES = Environment(loader=PackageLoader("bss_gan", "pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+_PAGES.filters["png_url"] = _png_url
+_PAGES.globals |= {"version": __version__, "metrics": list(METRICS)}
 
 
-def page_metrics(
-    reports: dict,   # name -> report of `evaluate` or `evaluate_predictions`, all on the same films
-    films: str,      # what was measured on, for example "24 simulated patients"
-) -> str:            # HTML
-    "The section with all metrics, identity on top, and how sure they are."
-    first = next(iter(reports.values()))
-    rows = {"identity (do nothing)": first["identity"]} | {name: report["model"] for name, report in reports.items()}
-    table = page_table("Means of all metrics", ["", *METRICS], [[name, *_in_words(row, METRICS)] for name, row in rows.items()])
-    intervals = "; ".join("{}: {:.3f} to {:.3f}".format(name, *report["model"]["interval"]["suppression"]) for name, report in reports.items())
-    size = f"{first['size']} × {first['size']} pixels" if first["size"] else "the size of each X-ray"
-    return f"""<h2>How good is it?</h2>{table}
-<p class="quiet">Means over {escape(films)}, at {size}. Identity hands the X-ray back as it came. psnr in dB; suppression is 1 for all bone gone, 0 for
-doing nothing, negative for harm. 95 % interval of suppression over the films: {escape(intervals)}.</p>"""
+def write_page(
+    path: str | os.PathLike,  # HTML file to write
+    template: str,            # one of bss_gan/pages, for example "evaluation.html"
+    **content,                # what the template names in its first lines; it is escaped
+):
+    "Fills a template and writes it as one file that needs no other."
+    write_text(path, _PAGES.get_template(template).render(content, day=date.today()))
 
 # %% ../nbs/16_evaluation.ipynb #c1a0e009
-def page_worst(
+def _worst(report, n):
+    "The n cases with the lowest suppression, the worst first."
+    return sorted(report["cases"], key=lambda case: case["suppression"])[:n]
+
+
+def worst_pictures(
     pairs,          # the pairs that were evaluated
     report: dict,   # from `evaluate` or `evaluate_predictions`
-    predict,        # (pair, xray, soft) -> (film, ...), what was evaluated
-    name: str,      # of what was evaluated
+    predict,        # function (pair, xray, soft) -> (film, ...): what was evaluated
     n: int = 4,     # films to show
-) -> str:           # HTML
-    "The section with pictures of the films with the lowest suppression, the worst first."
-    by_name, figures = {(pair.case, pair.source.name): pair for pair in pairs}, []
-    for case in sorted(report["cases"], key=lambda case: case["suppression"])[:n]:
+) -> list:          # (case, Matplotlib figure) of the films with the lowest suppression, the worst first
+    "Draws the worst films of an evaluation for a page."
+    by_name, found = {(pair.case, pair.source.name): pair for pair in pairs}, []
+    for case in _worst(report, n):
         xray, soft = read_pair(pair := by_name[case["case"], case["file"]], report["size"])
-        caption = (f"{case['file']}: suppression {case['suppression']:+.3f} (identity 0), fitted PSNR {case['psnr_fit']:.2f} dB "
-                   f"(identity {case['identity']['psnr_fit']:.2f}).")
-        text = f"{case['file']} before and after, the bone layer that was taken away, the truth, and the difference to it"
-        figures.append(page_figure(comparison(xray, predict(pair, xray, soft)[0], soft), text, caption))
-    return f"<h2>{escape(name)}: the worst of {report['n']} films</h2>{''.join(figures)}"
-
-# %% ../nbs/16_evaluation.ipynb #c1a0e010
-_PRIVATE = """<p class="warn">This page shows films and the names of their files. If they are of patients, it is as confidential as the films are.</p>"""
-
-
-def _page_cases(report):
-    "The section with every film, the worst first."
-    names = ("suppression", "psnr_fit", "ssim")
-    head = ["", *(title for name in names for title in (name, "identity"))]
-    rows = [[case["file"], *(text for pair in zip(_in_words(case, names), _in_words(case["identity"], names)) for text in pair)]
-            for case in sorted(report["cases"], key=lambda case: case["suppression"])]
-    problems = "".join(f"<li>{escape(problem)}</li>" for problem in report["problems"])
-    unread = f"<h2>Could not be read</h2><ul>{problems}</ul>" if problems else ""
-    return f"<h2>Every film, the worst first</h2>{page_table('Every film', head, rows)}{unread}"
+        found.append((case, comparison(xray, predict(pair, xray, soft)[0], soft)))
+    return found
 
 
 def write_evaluation_page(
-    path: str | os.PathLike,  # HTML file to write
-    report: dict,             # from `evaluate` or `evaluate_predictions`
-    pairs,                    # the pairs that were evaluated
-    name: str,                # what was evaluated: weights, or a folder of predictions
-    predictions: bool = False,  # True: a folder
-    notes=(),                 # what else is to be said, for example which pairs were left out
+    path: str | os.PathLike,    # HTML file to write
+    report: dict,               # from `evaluate` or `evaluate_predictions`
+    pairs,                      # the pairs that were evaluated
+    name: str,                  # what was evaluated: weights, or a folder of predictions
+    predictions: bool = False,  # True if it is a folder
+    notes=(),                   # further remarks, for example which pairs were left out
 ):
     "Writes an evaluation as a page; raises `BadInput` if a film has vanished."
-    systems = _open_systems(pairs, {name: name} if predictions else {}, () if predictions else (name,))[0]
+    system = _open_systems(pairs, {name: name} if predictions else {}, () if predictions else (name,))[0][name]
     patients = len({case["case"] for case in report["cases"]})
-    remarks = "".join(f"<p>{escape(note)}</p>" for note in notes)
-    write_page(path, f"Bone suppression by {Path(name).name}, evaluated", [
-        _PRIVATE, page_metrics({name: report}, f"{report['n']} films of {patients} patients"), remarks,
-        page_worst(pairs, report, systems[name], Path(name).name), _page_cases(report)])
+    write_page(path, "evaluation.html", report=report, name=Path(name).name, notes=notes, patients=patients,
+               worst=worst_pictures(pairs, report, system))
 
 # %% ../nbs/16_evaluation.ipynb #c1a0e014
-def _page_result(result, suppressor):
-    "The picture of a film that went well, with its verdict."
-    text = f"{result.source.name} before and after, the bone layer that was taken away, and where the network is in doubt"
-    return page_figure(draw_result(result, suppressor), text, str(result))
-
-
 def write_suppression_page(
     path: str | os.PathLike,           # HTML file to write
     results: list[SuppressionResult],  # from `suppress_files`
@@ -484,17 +399,11 @@ def write_suppression_page(
     name: str,                         # of its weights
     n: int = 24,                       # films to show
 ):
-    "Writes what became of films as a page, failed ones and low scores first; raises `BadImage` if one has vanished."
+    "Writes a page about suppressed films, failures and low scores first; raises `BadImage` if a film has vanished."
     done = sorted((result for result in results if result.ok), key=lambda result: result.score or 0)
-    failed = [f"<li>{escape(str(result))}</li>" for result in results if not result.ok]
-    shown = [_page_result(result, suppressor) for result in done[:n]]
-    write_page(path, f"Films suppressed by {Path(name).name}", [
-        _PRIVATE, f"<p>{len(done)} films done, {len(failed)} not.</p>", f"<h2>Not done</h2><ul>{''.join(failed)}</ul>" if failed else "",
-        f"""<h2>Done, the lowest score first</h2>
-<p>Nobody knows how these chests look without bone, so there is no truth and no figure for the quality: look for yourself. The score is the
-discriminator's opinion, from 0 for a film with bone to 1 for one without; it orders this page, and is no measure of quality. Doubt shows where
-the network changes its mind if the film is moved or toned a little; without doubt it may still be wrong.</p>""", *shown,
-        f"<p>{len(done) - n} more films have higher scores and are not shown.</p>" if len(done) > n else ""])
+    failed = [result for result in results if not result.ok]
+    shown = [(result, draw_result(result, suppressor)) for result in done[:n]]
+    write_page(path, "suppression.html", name=Path(name).name, failed=failed, done=len(done), shown=shown)
 
 # %% ../nbs/16_evaluation.ipynb #55084e2e
 def draw_view(
@@ -513,93 +422,35 @@ def draw_view(
     if 0 < column < xray.shape[1]: shown[:, column - 1:column] = 1
     return cv2.imencode(".png", np.uint8(np.round(255 * shown)))[1].tobytes()
 
-# %% ../nbs/16_evaluation.ipynb #520bc38e
-_STYLE = """
-.bss-explorer { --divider: .5; --strength: 1; --level: .5; --window: 1; --zoom: 1; --verdict: 0; max-width: 32rem; margin: 0 auto; color: inherit }
-.bss-explorer label { display: grid; grid-template-columns: 8rem 1fr 3rem; gap: .6rem; align-items: center; min-height: 1.75rem }
-.bss-explorer :is(select, input) { width: 100%; min-width: 0; margin: 0 }
-.bss-explorer [type=checkbox] { width: 1.2rem; height: 1.2rem }
-.bss-film { overflow: auto; background: #000; margin: .5rem 0 }
-.bss-film > div { position: relative; width: calc(100% * var(--zoom)); cursor: ew-resize; user-select: none; touch-action: pan-y }
-.bss-film img { display: block; width: 100%; max-width: none; margin: 0; border: 0; pointer-events: none }
-.bss-film :is(.bss-after, .bss-scores) { position: absolute; inset: 0 }
-.bss-after { clip-path: inset(0 0 0 calc(100% * var(--divider))); opacity: calc(var(--strength) / 1.5) }
-.bss-film .bss-scores { opacity: calc(.45 * var(--verdict)); clip-path: inset(0 calc(100% * (1 - var(--divider))) 0 0); image-rendering: pixelated }
-.bss-film .bss-scores + .bss-scores { clip-path: inset(0 0 0 calc(100% * var(--divider))) }
-.bss-divider { position: absolute; inset: 0 auto 0 calc((100% - 1px) * var(--divider)); border-left: 1px solid #fff }
-.bss-grey { --m: max(var(--level), 1 - var(--level)); --dark: clamp(0, (.5 - var(--level)) * 1000000, 1);
-  filter: invert(var(--dark)) brightness(calc(.5 / var(--m))) contrast(calc(2 * var(--m) / var(--window))) invert(var(--dark)) }
-"""
-
-# %% ../nbs/16_evaluation.ipynb #674b29d9
-_MOVE = """
-const films = [...this.querySelectorAll('.bss-film')], chosen = this.querySelector('select').value;
-films.forEach((film, number) => film.parentElement.hidden = number != chosen);
-const film = films[chosen], middle = [(film.scrollLeft + film.clientWidth / 2) / film.scrollWidth, (film.scrollTop + film.clientHeight / 2) / film.scrollHeight];
-for (const control of this.querySelectorAll('input')) {
-  const value = control.type == 'checkbox' ? +control.checked : control.value;
-  this.style.setProperty('--' + control.name, value);
-  if (control.nextElementSibling) control.nextElementSibling.value = value;
-}
-film.scrollLeft = middle[0] * film.scrollWidth - film.clientWidth / 2;
-film.scrollTop = middle[1] * film.scrollHeight - film.clientHeight / 2;
-"""
-
-_DRAG = """
-const film = event.target.closest('.bss-film > div'), zoom = this.querySelector('[name=zoom]').value, divider = this.querySelector('[name=divider]');
-if (!film || !event.buttons || zoom > 1) return;
-const place = film.getBoundingClientRect();
-divider.value = (event.clientX - place.left) / place.width;
-divider.dispatchEvent(new Event('input', { bubbles: true }));
-"""
-
 # %% ../nbs/16_evaluation.ipynb #d898228b
-def _picture(image, text, scores=False):
-    "An image of grey values, or of scores, as HTML with a text for those who cannot see it."
+def _picture_url(image, scores=False):
+    "Grey values as a JPEG, or scores as a PNG from blue to orange, in a URL that holds the picture itself."
     blue, orange = np.array([196, 107, 33]), np.array([20, 130, 240])  # as OpenCV has them: blue, green, red
     pixels = np.uint8(np.round(blue + image * (orange - blue) if scores else 255 * np.clip(image, 0, 1)))
     kind, how = ("png", (cv2.IMWRITE_PNG_COMPRESSION, 9)) if scores else ("jpeg", (cv2.IMWRITE_JPEG_QUALITY, 90))
-    data = base64.b64encode(cv2.imencode(f".{kind}", pixels, how)[1]).decode()
-    return f'<img{" class=bss-scores" * scores} alt="{escape(text)}" src="data:image/{kind};base64,{data}">'
+    return f"data:image/{kind};base64,{b64encode(cv2.imencode(f'.{kind}', pixels, how)[1]).decode()}"
 
 
-def _film_view(name, xray, suppressor, side, hidden):
-    "The pictures of one film on top of each other, and the verdict below, as HTML."
-    pred = suppressor.suppress(xray)
+def _film_view(name, xray, suppressor, side):
+    "What the explorer shows of a film: four pictures and the verdict in words."
+    pred, said = suppressor.suppress(xray), []
     small, bone = for_screen(xray, side), for_screen(xray - pred, side)
-    height, width = small.shape[:2]
-    maps, said = [], []
-    for text, candidate in (("X-ray", xray), ("result", pred)):
-        label, score = suppressor.verdict(xray, candidate)
+    view = {"name": name, "height": small.shape[0], "width": small.shape[1],
+            "before": _picture_url(small), "after": _picture_url(small - 1.5 * bone)}
+    for when, text, film in (("before", "X-ray", xray), ("after", "result", pred)):
+        label, score = suppressor.verdict(xray, film)
         said.append(f"{text}: {label} ({score:.2f})")
-        patches = cv2.resize(verdict_map(xray, candidate, suppressor), (width, height), interpolation=cv2.INTER_NEAREST)[..., None]
-        maps.append(_picture(patches, f"scores of the discriminator over the {text}", scores=True))
-    return f"""<div{" hidden" * hidden}>
-<div class="bss-film" style="aspect-ratio: {width} / {height}" tabindex="0" role="group" aria-label="{escape(name)}: before and after"><div>
-<div class="bss-grey">{_picture(small, f"{name}: X-ray")}<div class="bss-after">{_picture(small - 1.5 * bone, f"{name}: without bone")}</div></div>
-{"".join(maps)}<div class="bss-divider"></div></div></div>
-Discriminator: {"; ".join(said)}.</div>"""
+        patches = cv2.resize(verdict_map(xray, film, suppressor), small.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+        view[f"scores_{when}"] = _picture_url(patches[..., None], scores=True)
+    return view | {"verdict": "; ".join(said)}
 
-# %% ../nbs/16_evaluation.ipynb #fdb13881
+
 def explore(
     films: dict[str, np.ndarray],  # name -> (H, W, 1) float32 X-ray in [0, 1]
-    suppressor: Suppressor,
-    side: int = 512,               # longest side of the picture in pixels
+    suppressor: Suppressor,        # from `load_suppressor`
+    side: int = 512,               # longest side of the pictures in pixels
 ):                                 # IPython HTML: display it in a notebook
     "An explorer of films, bone layer and the discriminator's map, with sliders; raises `BadInput`."
-    films = {name: check_image(xray, name) for name, xray in films.items()}
     from IPython.display import HTML
-    sliders = (("divider", "before | after", 0, 1, 0.5), ("strength", "bone taken", 0, 1.5, 1), ("level", "level", 0, 1, 0.5),
-               ("window", "window", 0.05, 2, 1), ("zoom", "zoom", 1, 4, 1))
-    controls = [f'<label>{text} <input type="range" name="{name}" min="{low}" max="{high}" step="0.01" value="{value}" autocomplete="off">'
-                f'<output>{value}</output></label>' for name, text, low, high, value in sliders]
-    options = "".join(f'<option value="{number}">{escape(name)}</option>' for number, name in enumerate(films))
-    views = "".join(_film_view(name, xray, suppressor, side, number > 0) for number, (name, xray) in enumerate(films.items()))
-    return HTML(f"""<div class="bss-explorer" oninput="{escape(_MOVE)}" onpointerdown="{escape(_DRAG)}" onpointermove="{escape(_DRAG)}">
-<style>{_STYLE}</style>
-<label>film <select autocomplete="off">{options}</select></label>
-{"".join(controls)}
-<label>patch verdict <input type="checkbox" name="verdict" autocomplete="off"></label>
-{views}
-<p>Patch verdict: orange where the discriminator sees a suppressed film, blue where it does not. For research and teaching, not for diagnosis.</p>
-</div>""")
+    views = [_film_view(name, check_image(xray, name), suppressor, side) for name, xray in films.items()]
+    return HTML(_PAGES.get_template("explorer.html").render(films=views))
