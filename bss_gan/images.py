@@ -46,11 +46,11 @@ def show_films(
     "Draws films side by side in one window, and differences around zero with one colour bar a row."
     import matplotlib.pyplot as plt
     images, columns = [np.squeeze(np.asarray(image, np.float32)) for image in images], columns or len(images)
-    titles = ["\n".join(textwrap.wrap(title, int(15 * width), break_long_words=False)) for title in titles or []]
+    titles = ["\n".join(textwrap.wrap(str(title), int(15 * width), break_long_words=False)) for title in titles or []]
     aspects = [image.shape[1] / image.shape[0] for image in images[:columns]]
     room = 0.17 * max([title.count("\n") + 1 for title in titles], default=0)
     rows = -(-len(images) // columns)
-    size = (width * len(aspects) + 0.6 * bool(residual), (width / np.mean(aspects) + room) * rows)
+    size = (width * len(aspects) + 0.6 * (len(residual) > 0), (width / np.mean(aspects) + room) * rows)
     options = {"squeeze": False, "layout": "compressed", "width_ratios": aspects}
     figure, axes = plt.subplots(rows, len(aspects), figsize=size, dpi=90, **options)
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
