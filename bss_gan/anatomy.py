@@ -183,10 +183,10 @@ class Film:
     @property
     def picture(self) -> tuple[slice, slice]:
         "Rows and columns of `xray` that hold the picture, without frame and margins."
-        rows, columns, width = self.judged.rows, self.judged.columns, self.raw.numbers.shape[1]
-        for height in [*self.raw.numbers.shape, *self.raw.numbers.shape][:self.judged.turns]:
-            rows, columns, width = slice(width - columns.stop, width - columns.start), rows, height
-        return rows, columns
+        inside = np.zeros(self.raw.numbers.shape, bool)
+        inside[self.judged.rows, self.judged.columns] = True
+        rows, columns = (np.flatnonzero(np.rot90(inside, self.judged.turns).any(axis)) for axis in (1, 0))
+        return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
     def write(
         self,

@@ -46,11 +46,11 @@ def show_films(
     "Draws films side by side in one window, and differences around zero with one colour bar a row."
     import matplotlib.pyplot as plt
     images, columns = [np.squeeze(np.asarray(image, np.float32)) for image in images], columns or len(images)
-    titles = ["\n".join(textwrap.wrap(title, int(15 * width), break_long_words=False)) for title in titles or []]
+    titles = ["\n".join(textwrap.wrap(str(title), int(15 * width), break_long_words=False)) for title in titles or []]
     aspects = [image.shape[1] / image.shape[0] for image in images[:columns]]
     room = 0.17 * max([title.count("\n") + 1 for title in titles], default=0)
     rows = -(-len(images) // columns)
-    size = (width * len(aspects) + 0.6 * bool(residual), (width / np.mean(aspects) + room) * rows)
+    size = (width * len(aspects) + 0.6 * (len(residual) > 0), (width / np.mean(aspects) + room) * rows)
     options = {"squeeze": False, "layout": "compressed", "width_ratios": aspects}
     figure, axes = plt.subplots(rows, len(aspects), figsize=size, dpi=90, **options)
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
@@ -419,6 +419,7 @@ def _read_tiff(data, path):
         if not len(ends) or max(ends) > len(data) or not min(page.databytecounts): raise _cut_short(path)
         pixels, declared = page.asarray(), int(np.max(page.tags.valueof(281, page.tags.valueof(341, 0))))
         if page.axes == "SYX": pixels = np.moveaxis(pixels, 0, -1)
+        if pixels.shape[:2] != (page.imagelength, page.imagewidth) or pixels.ndim > 3: raise _cut_short(path)
         turned = page.tags.valueof(274, 1)
         return _Picture(pixels, bits if bits < 16 else declared.bit_length(), turned, meaning == 0, notes)
 
@@ -442,7 +443,8 @@ def _read_picture(path):
     except Image.DecompressionBombError as error:
         raise _refusal(path, f"has more than {MAX_PIXELS:,} pixels", "Reduce the image first") from error
     except Exception as error:  # on damaged files the decoders raise nearly anything
-        if any(f"not {word}" in str(error) for word in ("implemented", "configured", "supported")):
+        unknown = any(f"not {word}" in str(error) for word in ("implemented", "configured", "supported", "a known"))
+        if unknown and not isinstance(error, TypeError):
             raise _refusal(path, f"is packed in a way that cannot be read here ({error})", "Save it as PNG") from error
         why = str(error).partition(" <")[0] or type(error).__name__  # without the name of a Python object
         raise _refusal(path, f"is damaged ({why})", "Copy it again") from error
