@@ -29,7 +29,8 @@ from bss_gan.files import (
 )
 from .data import Split, load_pairs, make_dataset
 from .metrics import lung_mask
-from .simulation import draw_exposure, local_contrast
+from .physics import local_contrast
+from .simulation import draw_exposure
 from .training import NotFinite, TrainConfig, build_gan, plot_losses, show_sample, train_epoch, validate
 
 # %% ../nbs/13_runs.ipynb #8f33701d
