@@ -7,7 +7,7 @@ __all__ = ['ENERGIES', 'PHOTONS', 'MASS_ATTENUATION', 'DENSITY', 'LUNG_DENSITY',
            'tube_spectrum', 'rotation', 'Beam', 'project', 'rays', 'Thickness', 'Exposure', 'detect', 'local_contrast',
            'develop', 'expose']
 
-# %% ../nbs/05_physics.ipynb #0a301eb1
+# %% ../nbs/05_physics.ipynb #292da302
 from dataclasses import dataclass, field
 
 import cv2
@@ -37,7 +37,7 @@ def spectrum(
     energy = np.multiply(photons, ENERGIES) * np.exp(hardness * np.array((0, 0, -1, -0.35, 0.35, 1)))
     return energy / energy.sum()
 
-# %% ../nbs/05_physics.ipynb #71aed285
+# %% ../nbs/05_physics.ipynb #63d7ee56
 def transmit(
     soft: np.ndarray,                 # mm of soft tissue along each ray, any shape
     fat: np.ndarray,                  # mm of fat
@@ -130,7 +130,7 @@ def rays(
     step = (tube[:, None] - pixels) / (tube[2] - pixels[2])
     return (pixels - step * pixels[2]).astype(np.float32), step.astype(np.float32)
 
-# %% ../nbs/05_physics.ipynb #987656e1
+# %% ../nbs/05_physics.ipynb #eaa959d2
 @dataclass(frozen=True)
 class Thickness:
     "What each ray of an exposure has to cross."
@@ -181,7 +181,7 @@ def detect(
     noise = noise / np.sqrt(np.float32(exposure.dose * pixel**2) * (primary[0] + fog))
     return [cv2.GaussianBlur(noise - np.log(signal + fog), (0, 0), exposure.blur) for signal in primary]
 
-# %% ../nbs/05_physics.ipynb #5493f36d
+# %% ../nbs/05_physics.ipynb #565f1c7c
 def local_contrast(
     density: np.ndarray,  # (H, W) float32
     pixel: float,         # mm

@@ -6,7 +6,7 @@
 __all__ = ['RIB_REACH', 'SHOULDER_RODS', 'ellipsoid', 'union_length', 'smooth_curve', 'rod', 'Anatomy', 'draw_anatomy',
            'build_thorax']
 
-# %% ../nbs/06_thorax.ipynb #f5dd36b8
+# %% ../nbs/06_thorax.ipynb #05bf34ed
 from dataclasses import dataclass, replace
 
 import cv2
@@ -86,7 +86,7 @@ def smooth_curve(
     a, b, c, d = (padded[first + k] for k in range(4))
     return b + t / 2 * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
 
-# %% ../nbs/06_thorax.ipynb #a8f9262a
+# %% ../nbs/06_thorax.ipynb #0ff71b0c
 def _splat(curves, beam):
     "Writes the length in mm of curves, (..., n, 3) each, into the pixels they land in: (size, size)."
     steps = np.concatenate([np.linalg.norm(np.diff(c, axis=-2), axis=-1).ravel() for c in curves])
@@ -529,7 +529,7 @@ def _soft_tissue(beam, body, ray, rng):
     masks = {"lung": (space > 5) & (filled < 0.25 * space), "nodule": nodule > 2, "heart": hearts > 15}
     return np.maximum(soft, 0), fat, masks
 
-# %% ../nbs/06_thorax.ipynb #9206b5ca
+# %% ../nbs/06_thorax.ipynb #2b889443
 def _cartilage(beam, body, rng):
     "mm of compact bone in the crumbs of calcified rib cartilage."
     ends, t = _rib_curves(body)[:10, :, -1], np.linspace(0, 1, 60)[:, None]
