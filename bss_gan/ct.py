@@ -6,7 +6,7 @@
 __all__ = ['TOTALSEGMENTATOR', 'BONES', 'BITS', 'LEVELS', 'Scan', 'save_scan', 'load_scan', 'example_scan', 'read_scan',
            'project_scan']
 
-# %% ../nbs/07_ct.ipynb #ac7c1eae
+# %% ../nbs/07_ct.ipynb #4c00d811
 import os
 import zipfile
 from dataclasses import dataclass, replace

@@ -128,6 +128,22 @@ def test_the_map_has_the_colour_of_the_score(show, film, divider):
     assert np.abs(pixels(page) - expected)[:, 2:-2].max() < 4
 
 
+# The beam
+
+def test_the_beam_of_the_physics_chapter_moves_without_a_kernel(show):
+    cells = nbformat.read(NBS / "05_physics.ipynb", 4).cells
+    found = [output.data["text/html"] for cell in cells for output in cell.get("outputs", []) if "beam-lab" in output.get("data", {}).get("text/html", "")]
+    page = show(found[0])
+    assert page.locator(".beam-lab img").is_visible() and not page.locator(".beam-lab canvas").is_visible()
+
+    def added(**settings):
+        for name, value in settings.items(): page.locator(f".beam-lab [name={name}]").fill(str(value))
+        return float(re.search(r"add ([\d.]+)", page.locator(".beam-lab p").inner_text())[1])
+
+    assert added(kv=60) > added(kv=100) > added(kv=140) > added(fog=1) > added(strength=0) == 0
+    assert page.locator(".beam-lab canvas").is_visible() and not page.locator(".beam-lab img").is_visible()
+
+
 # The monitor of a training
 
 SETUP = """
