@@ -120,7 +120,6 @@ def _train_generator(gan, xray, soft, known=None, share=1.0):
     if gan.averaged: _update_average(gan.averaged, gan.generator, gan.average, gan.g_optimizer.iterations)
     return soft, pred, {"g_loss": loss, "pixel": pixel, "adversarial": adversarial}
 
-
 def _train_discriminator(gan, xray, soft, pred, share=1.0):
     "One step of the discriminator: returns its loss."
     with tf.GradientTape() as tape:
