@@ -49,7 +49,6 @@ def _read_json(path):
         raise BadWeights(f"{path}: does not describe a network. Copy it again.")
     return content
 
-# %% ../nbs/14_export.ipynb #c732e20e
 def _read_plan(path):
     "Network name, ModelConfig and all entries of a network's JSON file; raises `BadWeights` unless it is one of ours."
     card, advice = _read_json(path), "Use the files that training wrote."
@@ -95,7 +94,6 @@ def _order(array):
     kind, _, made = layer.partition("_")
     return kind != "conv2d", int(made or 0), number
 
-# %% ../nbs/14_export.ipynb #02ad5792
 def _read_arrays(path):
     "The arrays of a weights file in order; raises `BadWeights` if it is damaged or too large, or holds links or NaN."
     try:
