@@ -45,8 +45,7 @@ def _read_json(path):
         raise _unreadable(path, error) from error
     except (ValueError, RecursionError) as error:
         raise BadWeights(f"{path}: is not a JSON file ({error}). Copy it again.") from error
-    if not isinstance(content, dict):
-        raise BadWeights(f"{path}: does not describe a network. Copy it again.")
+    if not isinstance(content, dict): raise BadWeights(f"{path}: does not describe a network. Copy it again.")
     return content
 
 def _read_plan(path):
@@ -75,8 +74,7 @@ def _walk(group):
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise ValueError(f"{name} is a link that leads elsewhere")
         item = group[name]
-        if h5py.h5o.get_info(item.id).rc != 1:
-            raise ValueError(f"{name} is reached in two ways")
+        if h5py.h5o.get_info(item.id).rc != 1: raise ValueError(f"{name} is reached in two ways")
         if isinstance(item, h5py.Group):
             yield from _walk(item)
         elif item.external or item.is_virtual:
