@@ -30,14 +30,11 @@ from .files import ModelConfig, claim_outputs, golden_output, record_outputs
 class BadWeights(BadInput):
     "Saved networks that cannot be used; the message names the file and says what to do."
 
-
 _NETWORKS = ("generator", "discriminator")
 _LARGEST_JSON, _LARGEST_WEIGHTS, _WIDEST = 10_000_000, 200_000_000, 1024  # bytes, bytes, channels
 
-
 def _unreadable(path, error):
     return BadWeights(f"{path}: cannot be read ({error.strerror}). Check the name, or copy the file again.")
-
 
 def _read_json(path):
     "A JSON file that holds a dict; raises `BadWeights`."
@@ -48,11 +45,9 @@ def _read_json(path):
         raise _unreadable(path, error) from error
     except (ValueError, RecursionError) as error:
         raise BadWeights(f"{path}: is not a JSON file ({error}). Copy it again.") from error
-    if not isinstance(content, dict):
-        raise BadWeights(f"{path}: does not describe a network. Copy it again.")
+    if not isinstance(content, dict): raise BadWeights(f"{path}: does not describe a network. Copy it again.")
     return content
 
-# %% ../nbs/14_export.ipynb #c732e20e
 def _read_plan(path):
     "Network name, ModelConfig and all entries of a network's JSON file; raises `BadWeights` unless it is one of ours."
     card, advice = _read_json(path), "Use the files that training wrote."
@@ -79,8 +74,7 @@ def _walk(group):
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise ValueError(f"{name} is a link that leads elsewhere")
         item = group[name]
-        if h5py.h5o.get_info(item.id).rc != 1:
-            raise ValueError(f"{name} is reached in two ways")
+        if h5py.h5o.get_info(item.id).rc != 1: raise ValueError(f"{name} is reached in two ways")
         if isinstance(item, h5py.Group):
             yield from _walk(item)
         elif item.external or item.is_virtual:
@@ -92,14 +86,12 @@ def _walk(group):
         else:
             yield item
 
-
 def _order(array):
     "Where an array belongs: convolutions before others, in the order in which they were made, kernel before bias."
     _, _, layer, _, number = array.name.split("/")
     kind, _, made = layer.partition("_")
     return kind != "conv2d", int(made or 0), number
 
-# %% ../nbs/14_export.ipynb #02ad5792
 def _read_arrays(path):
     "The arrays of a weights file in order; raises `BadWeights` if it is damaged or too large, or holds links or NaN."
     try:
@@ -120,7 +112,6 @@ def _read_arrays(path):
 def _sha256(path):
     with open(path, "rb") as file: return hashlib.file_digest(file, "sha256").hexdigest()
 
-
 def _read_network(stem):
     "Network name, ModelConfig, arrays and golden output of a network on disk; raises `BadWeights`."
     plan, path = Path(f"{stem}.json"), Path(f"{stem}.weights.h5")
@@ -132,7 +123,6 @@ def _read_network(stem):
     if card.get("sha256", checksum) != checksum:
         raise BadWeights(f"{path}: is not the file that {plan.name} describes (its SHA-256 differs). Copy both again.")
     return name, config, _read_arrays(path), card.get("golden")
-
 
 def _check_golden(stem, name, run, golden):
     "Raises `BadWeights` if a network does not do what it did when it was saved; files without `golden` pass."
@@ -147,7 +137,6 @@ def _check_golden(stem, name, run, golden):
 def _other_architecture(stem):
     return BadWeights(f"{stem}.weights.h5: holds the weights of another architecture than the one "
                       f"{Path(stem).name}.json describes. Keep the two files of a network together.")
-
 
 def load_network(
     stem: str | os.PathLike,   # path without ending, for example RUN/generator: STEM.json and STEM.weights.h5 are read
@@ -166,7 +155,6 @@ def load_network(
 # %% ../nbs/14_export.ipynb #b78e688a
 _SHIPPED = Path(str(files("bss_gan") / "weights"))
 
-
 @dataclass(frozen=True)
 class Weights:
     "Where a pair of networks is, and what is known about it."
@@ -177,12 +165,10 @@ class Weights:
     threshold: float      # score of the discriminator above which a film counts as suppressed, 0 to 1
     slope: float          # how steeply its logit turns into a probability there
 
-
 def shipped_weights() -> list[str]:  # names in alphabetical order
     "Names of the weights that come with the package."
     names = (path.name.removesuffix(".weights.h5") for path in _SHIPPED.glob("*.weights.h5"))
     return sorted(name for name in names if not name.endswith(".discriminator"))
-
 
 def _describe(name, generator, discriminator):
     "Where two networks are and what their files say; raises `BadWeights`."
@@ -194,7 +180,7 @@ def _describe(name, generator, discriminator):
     path, verdict = f"{discriminator}.json", {"threshold": 0.5, "slope": 1.0} | cards[1]
     for entry, high in (("threshold", 1), ("slope", 1000)):
         if type(verdict[entry]) is not float or not 0 < verdict[entry] < high:
-            raise BadWeights(f"{path}: has no {entry} between 0 and {high}. Use the files that training wrote.")
+            raise BadWeights(f"{path}: the {entry} must lie between 0 and {high}. Use the files that training wrote.")
     return Weights(name, generator, discriminator, cards[0], verdict["threshold"], verdict["slope"])
 
 # %% ../nbs/14_export.ipynb #cd7856b9
@@ -206,7 +192,7 @@ def find_weights(
     if name in shipped_weights(): return _describe(name, _SHIPPED / name, _SHIPPED / f"{name}.discriminator")
     if run.is_file() or (run / "saved_model.pb").exists():
         raise BadWeights(f"{run}: is not a run folder. Models saved as one file or as a SavedModel can run code when "
-                         "you open them, so they are never loaded. Give the folder with generator.json and "
+                         "they are opened, and are never loaded. Give the folder with generator.json and "
                          "generator.weights.h5.")
     if not (run / "generator.json").is_file():
         raise BadWeights(f"{name}: is neither a run folder with a generator.json nor one of the weights that come with "
@@ -219,7 +205,6 @@ def find_weights(
             raise BadWeights(f"{path}: does not list the films of a split. Copy it again from the run.") from error
     return replace(found, card=found.card | {"split": split})
 
-
 def name_weights(
     weights: str | os.PathLike,  # weights that come with the package, or a run folder, as for `find_weights`
 ) -> str:                        # for example "chest-v1 (SHA-256 1f2e3d4c5b6a)"; no path, and ASCII only
@@ -227,7 +212,6 @@ def name_weights(
     found = find_weights(weights)
     name = Path(found.name).resolve().name.encode("ascii", "replace").decode()
     return f"{name} (SHA-256 {_sha256(f'{found.generator}.weights.h5')[:12]})"
-
 
 def load_networks(
     name_or_run: str | os.PathLike,   # as in `find_weights`
@@ -242,7 +226,6 @@ def _claim_folder(folder):
     "Raises `BadInput` unless a folder is new, empty, or holds only what was exported to it before."
     inside = [path for path in folder.rglob("*") if path.name != OUTPUTS and (path.is_symlink() or not path.is_dir())]
     claim_outputs([folder / "saved_model.pb", *inside], by="export")
-
 
 def export_savedmodel(
     generator,                  # keras.Model, from `load_networks`
@@ -279,7 +262,7 @@ class _Graph:
     def weights(self, *shape):
         "The next kernel, which must have this shape, and its bias."
         kernel, bias = next(self.arrays, np.empty(0)), next(self.arrays, np.empty(0))
-        if kernel.shape != shape or bias.shape != shape[-1:]: raise ValueError(f"there is no kernel of shape {shape}")
+        if kernel.shape != shape or bias.shape != shape[-1:]: raise ValueError(f"the next kernel is not {shape}")
         return kernel, bias
 
     def convolve(self, x, width, side=3, stride=1):
@@ -319,7 +302,6 @@ def _generator(graph, config):
     x = graph.convolve(x, 1)
     return graph.add("Sigmoid", x) if config.predicts == "soft" else graph.add("Sub", "xray", graph.scale(x, 0.1))
 
-
 def _discriminator(graph, config):
     "The sums of `build_discriminator`."
     x = graph.join("xray", "candidate") if config.conditional else "candidate"
@@ -328,7 +310,6 @@ def _discriminator(graph, config):
     if config.conditional: return graph.convolve(x, 1, side=4)
     kernel, bias = graph.weights(graph.channels[x], 1)
     return graph.add("Add", graph.add("MatMul", graph.add("ReduceMean", x, axes=[2, 3], keepdims=0), kernel), bias)
-
 
 def _steps(name, config, arrays):
     "The steps of a network and the name of the film they end in; raises `ValueError` if the arrays do not fit."
@@ -344,7 +325,6 @@ def _import_openvino():
     import openvino
     openvino.Tensor(np.zeros(1, np.float32)).data  # two threads that both do this first wait for each other for ever
     return openvino
-
 
 def _openvino_model(steps, result, inputs):
     "The steps in OpenVINO's words."
@@ -393,7 +373,6 @@ def openvino_function(
     _check_golden(stem, name, run, golden)
     return run
 
-
 def keras_function(
     network,   # keras.Model: generator, or discriminator
 ):             # function of films, as from `openvino_function`
@@ -413,7 +392,6 @@ def keras_function(
 def fastest_engine() -> str:  # "openvino" or "tensorflow"
     "What runs networks fastest here: TensorFlow on an NVIDIA graphics processor, else OpenVINO."
     return "tensorflow" if Path("/dev/nvidia0").exists() or not importlib.util.find_spec("openvino") else "openvino"
-
 
 def load_functions(
     name_or_run: str | os.PathLike,   # as in `find_weights`

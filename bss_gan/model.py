@@ -93,6 +93,12 @@ def judge(
     return discriminator([xray, candidate] if len(discriminator.inputs) == 2 else candidate, training=training)
 
 # %% ../nbs/09_model.ipynb #95a2ebbc
+def _copy(network):
+    "A second network with the same layers and weights."
+    copy = keras.models.clone_model(network)
+    copy.set_weights(network.get_weights())
+    return copy
+
 def _update_average(averaged, network, decay, steps):
     "Moves the running mean of a network's weights on by one step."
     steps = tf.cast(steps, tf.float32)
@@ -119,7 +125,6 @@ def _train_generator(gan, xray, soft, known=None, share=1.0):
     gan.g_optimizer.apply(tape.gradient(loss, weights, tf.cast(share, loss.dtype)), weights)  # sums over all devices
     if gan.averaged: _update_average(gan.averaged, gan.generator, gan.average, gan.g_optimizer.iterations)
     return soft, pred, {"g_loss": loss, "pixel": pixel, "adversarial": adversarial}
-
 
 def _train_discriminator(gan, xray, soft, pred, share=1.0):
     "One step of the discriminator: returns its loss."
@@ -153,9 +158,7 @@ class BoneSuppressionGAN(keras.Model):
         self.g_optimizer, self.d_optimizer, self.pixel_loss = g_optimizer, d_optimizer, pixel_loss
         self.generator_loss, self.discriminator_loss = adversarial_losses
         self.adversarial_weight, self.pixel_weight, self.average = adversarial_weight, pixel_weight, average
-        if average:
-            self.averaged = keras.models.clone_model(self.generator)
-            self.averaged.set_weights(self.generator.get_weights())
+        if average: self.averaged = _copy(self.generator)
         g_optimizer.build(self.generator.trainable_variables)
         d_optimizer.build(self.discriminator.trainable_variables)
 
@@ -164,11 +167,7 @@ class BoneSuppressionGAN(keras.Model):
     def call(self, xray, training=False):  # (N, H, W, 1) x-rays
         return self.generator(xray, training=training)
 
-    def train_step(
-        self,
-        data,       # (xray, soft) or (xray, soft, known), each (N, H, W, 1)
-        share=1.0,  # this device's share of the whole batch, 0 to 1
-    ):
+    def train_step(self, data, share=1.0):  # (xray, soft) or (xray, soft, known); this device's share of it, 0 to 1
         "Trains both networks on a batch and returns the losses, summed over all devices."
         xray, soft, *known = data
         soft, pred, report = _train_generator(self, xray, soft, *known, share=share)

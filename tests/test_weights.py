@@ -1,6 +1,6 @@
-"""Saved networks that are broken, or that would run somebody else's program, by the numbers of the list of faults.
+"""Saved networks that are broken, or that would run somebody else's program. The numbers are those of the list of bad inputs.
 
-Each is given to the command, as a user would: it says which file is at fault, and no film is written."""
+Each test gives one to the command, as a user would. The command must name the file at fault and write no film."""
 import json, shutil
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from project import COMMAND, python, run
 from bss_gan.images import example_film
 from bss_gan.export import BadWeights, find_weights, load_network, openvino_function, shipped_weights
 
-# Three files that act when they are opened: each leaves a mark. Opened by the library that they are made for, all three do.
+# Three files that run code when you open them: each leaves a mark. With the library it is made for, each of them does.
 PROGRAMS = """
 import os, sys
 from pathlib import Path
@@ -57,7 +57,7 @@ def programs(tmp_path_factory):
 
 @pytest.fixture
 def damaged(trained, tmp_path):
-    "A copy of a run folder, without the checksum, which would find most faults before the check that is meant."
+    "A copy of a run folder without the checksum, which would find most faults before the check that we test."
     shutil.copytree(trained, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", "samples"))
     for network in ("generator", "discriminator"):
         plan = json.loads((tmp_path / f"run/{network}.json").read_text())
@@ -67,7 +67,7 @@ def damaged(trained, tmp_path):
 
 
 def expect_refusal(weights, *words):
-    "The command refuses the weights in words of its own; so does `load_network`, which TensorFlow would use."
+    "The command refuses the weights and says why; so does `load_network`, which runs where TensorFlow does."
     out = weights.parent / "out"
     done = run(*COMMAND, "suppress", example_film(), "--out", out, "--weights", weights, status=1)
     for word in words: assert word in done.stderr, done.stderr
@@ -89,7 +89,7 @@ def test_64_truncated(left, network, damaged):
     expect_refusal(damaged, file.name, "cannot be used as weights")
 
 
-def test_64_more_bytes_than_any_network_of_ours(damaged):
+def test_64_larger_than_any_of_our_networks(damaged):
     with open(damaged / "generator.weights.h5", "r+b") as file: file.truncate(200_000_001)
     expect_refusal(damaged, "generator.weights.h5", "larger than 200 MB")
 
@@ -117,7 +117,7 @@ def test_67_another_architecture(damaged):
     expect_refusal(damaged, "generator.weights.h5", "another architecture", "Keep the two files of a network together")
 
 
-def test_67_a_plan_of_its_own_invention(damaged):
+def test_67_a_plan_with_an_invented_entry(damaged):
     plan = json.loads((damaged / "generator.json").read_text())
     plan["architecture"] |= {"layer": "os.system"}
     (damaged / "generator.json").write_text(json.dumps(plan))
@@ -157,12 +157,13 @@ def test_71_values_in_another_file(damaged):
         kernel = file["layers/conv2d/vars/0"][()]
         kernel.tofile(damaged / "secret")
         del file["layers/conv2d/vars/0"]
-        file.create_dataset("layers/conv2d/vars/0", kernel.shape, kernel.dtype, external=[(str(damaged / "secret"), 0, kernel.nbytes)])
+        elsewhere = [(str(damaged / "secret"), 0, kernel.nbytes)]
+        file.create_dataset("layers/conv2d/vars/0", kernel.shape, kernel.dtype, external=elsewhere)
     expect_refusal(damaged, "generator.weights.h5", "the values of 0 are in another file")
 
 
 @pytest.mark.parametrize("network", ["generator", "discriminator"])
-def test_a_network_that_does_something_else_than_when_it_was_saved(network, damaged):
+def test_a_network_that_no_longer_does_what_it_did_when_it_was_saved(network, damaged):
     plan = json.loads((damaged / f"{network}.json").read_text())
     plan["golden"] = [2 * value for value in plan["golden"]]
     (damaged / f"{network}.json").write_text(json.dumps(plan))
