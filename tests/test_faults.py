@@ -432,7 +432,9 @@ def test_72_a_machine_that_is_gone_with_its_disk(pairs, trained, tmp_path):
     folder, drive = tmp_path / "run", tmp_path / "drive"
     train = [*COMMAND, "train", "--data", pairs, "--out", folder, "--preset", "baseline", "--epochs", "3", "--copy", drive]
     process = subprocess.Popen(list(map(str, train)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not (drive / "checkpoints/checkpoint").exists(): assert process.poll() is None
+    while not (drive / "checkpoints/checkpoint").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
     process.kill()
     assert process.wait() == -signal.SIGKILL
     shutil.rmtree(folder)
