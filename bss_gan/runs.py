@@ -346,6 +346,12 @@ def _train_once(step, films, config, run, epoch, after_step):
         raise WorkerLost(f"epoch {epoch + 1}: another worker of this run does not answer any more. {kept} "
                          "Start all workers again, with --resume.") from error
 
+
+def _blend(trained, first, share):
+    "Moves a generator back towards the weights it started from; `share` is the part of the way it keeps."
+    both = zip(trained.get_weights(), first.get_weights())
+    trained.set_weights([share * new + (1 - share) * old for new, old in both])
+
 # %% ../nbs/13_runs.ipynb #6d3fcb8e
 def _monitor(run):
     "A function that shows sample and curves of an epoch in place of the previous ones; None outside a notebook."
@@ -406,12 +412,6 @@ def _stoppable(run):
         raise Stopped(said) from None
 
 # %% ../nbs/13_runs.ipynb #0fd78785
-def _blend(trained, first, share):
-    "Moves a generator back towards the weights it started from; `share` is the part of the way it keeps."
-    both = zip(trained.get_weights(), first.get_weights())
-    trained.set_weights([share * new + (1 - share) * old for new, old in both])
-
-
 def train(
     split: Split,                 # pairs to train on (`train`, `simulated`), to watch, and to keep for the end
     run: Path,                    # run folder: everything the run produces goes here
@@ -512,7 +512,7 @@ def copy_run(
     old = {*_run_files(copy)} - {*_run_files(run)}
     remove_outputs(copy / name for name in old if name.parent.name == "checkpoints")
 
-
+# %% ../nbs/13_runs.ipynb #c1749538
 def keep_copy(
     run: Path,      # run folder
     copy: Path,     # folder on a Drive, for this copy alone

@@ -160,7 +160,7 @@ def validate(
     verdict = calibrate(logits["xray"], np.concatenate([logits["soft"], logits["pred"]]))
     return {name: float(value) for name, value in figures.items()}, pred, verdict
 
-# %% ../nbs/12_training.ipynb #9eeb9015
+# %% ../nbs/12_training.ipynb #36b04882
 def fit(
     gan: BoneSuppressionGAN,   # from `build_gan`
     films: tuple,              # xray and soft to train on, each (N, H, W, 1) float32 in [0, 1]

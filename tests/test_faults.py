@@ -1,4 +1,4 @@
-"""The machine fails: full disks, killed processes, a Drive that does not answer, a loss that breaks. Numbers as in the list of faults.
+"""The machine fails: full disks, killed processes, a Drive that doesn't answer, a loss that breaks. Numbers as in the list of faults.
 
 KILLS=25 pytest tests/test_faults.py -k "any_moment or lost_while"   kills a training 25 times, and loses 25 machines, not 5."""
 import errno, hashlib, json, multiprocessing, os, random, shutil, signal, subprocess, sys, time
@@ -23,7 +23,7 @@ KILLS = int(os.environ.get("KILLS", 5))
 
 @cache
 def chest(number, side):
-    "A simulated chest under grey noise: nothing packs worse, so a file is as large as it can be."
+    "A simulated chest under grey noise, which hardly compresses, so that the file is large."
     noise = np.random.default_rng(number).random((side, side), np.float32)
     return (65535 * (0.9 * simulate(number, side).xray[..., 0] + 0.1 * noise)).astype(np.uint16)
 
@@ -35,7 +35,7 @@ def write_films(folder, n, side=160):
 
 
 def whole_files(folder):
-    "Opens every file of a folder that is not hidden, and gives their names; what is half written cannot be opened."
+    "Opens every visible file in a folder, and gives their names; a file that is half written can't be opened."
     files = sorted(path for path in folder.rglob("*") if path.is_file() and "checkpoints" not in path.parts and path.name[0] != ".")
     for path in files:
         if path.suffix == ".png": Image.open(path).load()
@@ -51,14 +51,14 @@ def weights_of(path):
 # A full disk
 
 class SmallDisk:
-    "A disk in memory that holds only so many bytes."
+    "A disk in memory with a fixed number of bytes."
     as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
 
     def __init__(self, path):
         self.path = path
 
     def set_size(self, size, how="remount,"):
-        "Gives the disk another size; False if this machine allows no such thing."
+        "Resizes the disk; False if this machine doesn't allow it."
         command = [*self.as_root, "mount", "-t", "tmpfs", "-o", f"{how}size={size},mode=777", "tmpfs", self.path]
         return subprocess.run(list(map(str, command)), capture_output=True).returncode == 0
 
@@ -70,7 +70,7 @@ class SmallDisk:
 def disk(tmp_path):
     (tmp_path / "disk").mkdir()
     disk = SmallDisk(tmp_path / "disk")
-    if not disk.set_size("1m", how=""): pytest.skip("a small disk can be mounted by root only")
+    if not disk.set_size("1m", how=""): pytest.skip("only root can mount a small disk")
     yield disk
     disk.close()
 
@@ -135,7 +135,7 @@ def test_60_killed_while_a_film_is_written(trained, tmp_path):
 # A Drive that does not answer
 
 class Drive:
-    "Makes an action fail so many times with an error of the operating system, wherever a path ends like this."
+    "Makes an action on paths with a certain ending fail a number of times, with an error of the operating system."
 
     def __init__(self, action, name, times, code):
         self.action, self.name, self.left, self.code = action, name, times, code
@@ -150,7 +150,7 @@ class Drive:
 
 @pytest.fixture
 def fail(monkeypatch):
-    "A function that replaces an action by one that fails; nobody waits before another try."
+    "Replaces an action by one that fails, and retries without waiting."
     monkeypatch.setattr(bss_gan.files, "RETRIES", (0, 0, 0))
 
     def fail(owner, action, name, times, code):
@@ -198,7 +198,7 @@ def test_61_films_are_read_again(code, fail, tmp_path):
 
 
 @lost
-def test_61_a_lost_drive_is_told_and_nobody_waits_for_every_film(code, fail, tmp_path, monkeypatch):
+def test_61_a_lost_drive_is_reported_without_waiting_for_every_film(code, fail, tmp_path, monkeypatch):
     for side in ("source", "target"): write_films(tmp_path / side, 40)
     pairs, tried = find_pairs(tmp_path).pairs, []
     fail(Path, "read_bytes", ".png", 10_000, code)
@@ -209,7 +209,7 @@ def test_61_a_lost_drive_is_told_and_nobody_waits_for_every_film(code, fail, tmp
     assert tried.count(pairs[0].source) == 4 and len(set(tried)) < 40
 
 
-def test_61_what_another_try_cannot_mend_is_told_at_once(fail, trained, tmp_path):
+def test_61_what_another_try_cannot_fix_is_reported_at_once(fail, trained, tmp_path):
     films = write_films(tmp_path / "in", 1)
     fail(Path, "read_bytes", "000.png", 1, errno.EACCES)
     result, = suppress_files([films], tmp_path / "out", load_suppressor(trained))
@@ -282,7 +282,7 @@ def copy_slowly(source, target):
 
 
 def train_little(data, folder, epochs, resume, drive=None):
-    "A training of everything that there is to resume: both optimisers, a falling rate, windows, and a running mean."
+    "Trains with everything that a resumed run has to restore: both optimisers, a falling rate, windows, a running mean."
     import bss_gan.training
     from bss_gan.files import ModelConfig
     from bss_gan.runs import fetch_run, keep_copy, train
@@ -297,7 +297,7 @@ def train_little(data, folder, epochs, resume, drive=None):
 
 
 def bits(folder):
-    "A checksum of each thing that a run leaves: networks, optimisers, running mean, history without its seconds."
+    "Checksums of everything that a run leaves: networks, optimisers, running mean, history without its seconds."
     import tensorflow as tf
     from bss_gan.runs import read_history
     arrays = {" ".join(name): array for name, array in weights(folder).items()}
@@ -323,7 +323,7 @@ def little(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def fork():
-    "A function that starts a training in a process of its own, forked from one that has TensorFlow in memory but has not used it."
+    "Starts a training in its own process, forked from one that has loaded TensorFlow but not used it."
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(["bss_gan.runs", "test_faults"])
 
@@ -334,12 +334,12 @@ def fork():
 
     first = server.Process(target=time.sleep, args=(0,))
     first.start()
-    first.join()  # from now on nobody waits for TensorFlow
+    first.join()  # from now on, TensorFlow is loaded
     return fork
 
 
 def epochs_of(folder):
-    "How many epochs the history of a run holds."
+    "The number of epochs in the history of a run."
     history = folder / "history.csv"
     return len(history.read_text().splitlines()) - 1 if history.exists() else 0
 
@@ -375,7 +375,7 @@ def test_72_training_killed_at_any_moment_ends_with_the_same_bits(fork, little, 
 
 @pytest.fixture
 def copied(trained, tmp_path):
-    "A copy of a finished run, and the command that would go on with it."
+    "A copy of a finished run, and the command that resumes it."
     shutil.copytree(trained, tmp_path / "run")
 
     def resume(data, *options, status=1):
@@ -432,7 +432,9 @@ def test_72_a_machine_that_is_gone_with_its_disk(pairs, trained, tmp_path):
     folder, drive = tmp_path / "run", tmp_path / "drive"
     train = [*COMMAND, "train", "--data", pairs, "--out", folder, "--preset", "baseline", "--epochs", "3", "--copy", drive]
     process = subprocess.Popen(list(map(str, train)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not (drive / "checkpoints/checkpoint").exists(): assert process.poll() is None
+    while not (drive / "checkpoints/checkpoint").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
     process.kill()
     assert process.wait() == -signal.SIGKILL
     shutil.rmtree(folder)
@@ -512,7 +514,7 @@ def test_75_no_checkpoint_to_resume_from(damage, copied, pairs):
 
 @pytest.fixture
 def drive(tmp_path, pairs):
-    "The Drive folder of an unlucky user: a thesis, photos, pairs, and the finished run of another training."
+    "The Drive folder of an unlucky user: a thesis, photos and pairs."
     drive = tmp_path / "drive"
     (drive / "photos").mkdir(parents=True)
     (drive / "thesis.docx").write_text("Two years of work")
@@ -522,7 +524,7 @@ def drive(tmp_path, pairs):
 
 
 def refused(action, *words):
-    "Runs an action that must be refused, in words."
+    "Runs an action that must raise a `BadInput` with these words in it."
     with pytest.raises(BadInput) as error: action()
     assert all(word in str(error.value) for word in words), error.value
 
@@ -539,7 +541,7 @@ except BadInput as error: sys.exit(str(error))
 
 
 def train_here(data, folder, epochs=1, resume=False, copy="", status=0, cwd=None):
-    "A little training in a process of its own; gives what it says if it is refused."
+    "Trains a little in another process, and gives what it prints to stderr."
     env = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent)])}
     return python("-c", TRAIN, data, folder, epochs, "resume" if resume else "", copy, status=status, env=env, cwd=cwd).stderr
 
