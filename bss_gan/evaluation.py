@@ -7,7 +7,7 @@ __all__ = ['evaluate', 'write_report', 'evaluate_predictions', 'cases_met', 'hel
            'benchmark_text', 'benchmark_figure', 'write_benchmark', 'worst_pictures', 'nodule_test', 'write_page',
            'write_evaluation_page', 'write_suppression_page', 'explore']
 
-# %% ../nbs/16_evaluation.ipynb #d84f0a4e
+# %% ../nbs/16_evaluation.ipynb #fbbef701
 import os
 from base64 import b64encode
 from dataclasses import replace

@@ -395,7 +395,7 @@ def _refuse(path, target, winner, inputs):
     if os.path.realpath(target) not in inputs: return ""
     return f"{path}: its result would overwrite the film {target}. Choose another output folder."
 
-# %% ../nbs/15_testing.ipynb #388be10c
+# %% ../nbs/15_testing.ipynb #0b2e44e2
 def _plan(inputs, out):
     "Film -> target of its result, and film or other file -> result of everything that can't or needn't be done."
     films, left_out = _list_films(inputs, out)
