@@ -142,7 +142,7 @@ def test_the_map_has_the_colour_of_the_score(show, film, divider):
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_page_fits_the_screen_and_runs_no_file_name(show, width, tmp_path):
-    name = "<script>alert(1)</script><img src=x onerror=alert(2)>" + 20 * "long" + ".png"
+    name = "<script>alert(1)<img src=x onerror=alert(2)>" + 20 * "long" + ".png"
     failed = SuppressionResult(Path(name), message=f"{name}: is damaged.")
     done = SuppressionResult(Path(name), ok=True, label=LABELS[1], score=0.9, removed=2)
     picture = cv2.imencode(".png", np.zeros((200, 900), np.uint8))[1].tobytes()
