@@ -7,7 +7,7 @@ __all__ = ['evaluate', 'write_report', 'evaluate_predictions', 'cases_met', 'hel
            'benchmark_text', 'benchmark_figure', 'write_benchmark', 'worst_pictures', 'nodule_test', 'write_page',
            'write_evaluation_page', 'write_suppression_page', 'explore']
 
-# %% ../nbs/16_evaluation.ipynb #a33bcd0d
+# %% ../nbs/16_evaluation.ipynb #fbbef701
 import os
 from base64 import b64encode
 from dataclasses import replace
@@ -279,10 +279,10 @@ def _draw_errors(pairs, report, systems, n):
         xray, soft = read_pair(pair, report["size"])
         errors = [shrink(fit(predict(pair, xray, soft)[0], soft) - soft) for predict in systems.values()]
         images += [shrink(xray), shrink(soft), *errors]
-        errors = [f"error of {name}: {case['systems'][name]['suppression']:+.2f}" for name in systems]
+        errors = [f"error of {name}\nsuppression {case['systems'][name]['suppression']:+.2f}" for name in systems]
         titles += [case["file"].replace("$", r"\$"), "truth", *errors]  # a $ would start a formula
     residual = tuple(i for i in range(len(images)) if i % columns > 1)
-    return show_films(images, titles, residual=residual, columns=columns, width=1.6)
+    return show_films(images, titles, residual=residual, columns=columns, width=1.5)
 
 
 def write_benchmark(
@@ -343,7 +343,7 @@ def _png_url(picture):
     "A matplotlib Figure, or the bytes of a PNG, as a URL that holds the picture itself."
     if not isinstance(picture, bytes):
         buffer = BytesIO()
-        picture.savefig(buffer, format="png")
+        picture.savefig(buffer, format="png", dpi=130)
         picture = buffer.getvalue()
     return f"data:image/png;base64,{b64encode(picture).decode()}"
 

@@ -174,7 +174,7 @@ def comparison(
     if doubt is not None: differences["doubt (3 SD)"] = 3 * check_image(doubt, "the doubt", like=xray)
     if soft is not None: differences["result - truth"] = pred - soft
     images = [shrink(image) for image in (films | differences).values()]
-    return show_films(images, [*films, *differences], residual=tuple(range(len(films), len(images))))
+    return show_films(images, [*films, *differences], residual=tuple(range(len(films), len(images))), width=1.5)
 
 # %% ../nbs/15_testing.ipynb #f32fcb07
 def _variant(height, width, rng):
@@ -395,7 +395,7 @@ def _refuse(path, target, winner, inputs):
     if os.path.realpath(target) not in inputs: return ""
     return f"{path}: its result would overwrite the film {target}. Choose another output folder."
 
-# %% ../nbs/15_testing.ipynb #730a7c73
+# %% ../nbs/15_testing.ipynb #0b2e44e2
 def _plan(inputs, out):
     "Film -> target of its result, and film or other file -> result of everything that can't or needn't be done."
     films, left_out = _list_films(inputs, out)

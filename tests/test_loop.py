@@ -1,6 +1,6 @@
-"""One loop over films, for a folder and for an archive: what goes wrong costs one film, and nobody's file is overwritten.
+"""The loop over films, in a folder and in an archive: a fault costs one film, and no file of anybody else is overwritten.
 
-Numbers as in the table of faults found on public bug reports."""
+Numbers are those of the table of faults found in public bug reports."""
 import hashlib, json, os, pickle, shutil, signal, subprocess, sys, time
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture
 def ward(tmp_path):
-    "Two films and what else a folder holds."
+    "Two films, and what else a folder holds."
     folder = tmp_path / "ward"
     (folder / "older").mkdir(parents=True)
     for name in ("a.png", "b.png"): shutil.copy(example_film(), folder / name)
@@ -36,14 +36,14 @@ def checksums(folder):
 
 
 @pytest.mark.parametrize("loop", ["folder", "archive"])
-def test_6_7_no_file_of_others_is_overwritten(loop, ward, tiny, tmp_path):
+def test_6_7_no_file_of_anybody_else_is_overwritten(loop, ward, tiny, tmp_path):
     out = tmp_path / "out"
     if loop == "archive": archive(ward, out, tiny, workers=1)
     else: suppress_files(ward, out, load_suppressor(tiny))
-    (out / "a.png").write_text("a thesis")                 # put into the place of a result
+    (out / "a.png").write_text("a thesis")                 # replaces a result
     shutil.copy(example_film(), ward / "c.png")
-    (out / "c.png").write_text("another")                  # where a result is going to be
-    for film in ward.glob("*.png"): os.utime(film)         # all films are new to the archive
+    (out / "c.png").write_text("another")                  # where a result would go
+    for film in ward.glob("*.png"): os.utime(film)         # to the archive, all films are new
     before = checksums(out)
     if loop == "archive":
         counts = archive(ward, out, tiny, workers=1)
@@ -100,7 +100,7 @@ def test_123_a_strange_name_costs_one_film_at_most(loop, ward, tiny, tmp_path):
     assert all((out / name).is_file() for name in names)
 
 
-def test_126_127_what_was_not_done_is_listed(ward, tiny, tmp_path):
+def test_126_127_everything_not_done_is_listed(ward, tiny, tmp_path):
     for name in ("scan.dcm.gz", "films.zip"): (ward / name).write_bytes(b"PK\3\4" + bytes(100))
     results = suppress_files(ward, tmp_path / "out", load_suppressor(tiny))
     assert [result.source.name for result in results] == ["a.png", "b.png", "films.zip", "notes.txt", "older", "scan.dcm.gz"]
@@ -111,7 +111,7 @@ def test_126_127_what_was_not_done_is_listed(ward, tiny, tmp_path):
         suppress_files(tmp_path / "tree", tmp_path / "out", load_suppressor(tiny))
 
 
-def test_128_129_151_152_films_however_they_are_named(ward, tiny, tmp_path, monkeypatch):
+def test_128_129_151_152_a_film_may_be_named_in_any_way(ward, tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(ward)
     suppressor = load_suppressor(tiny)
     results = suppress_files(["a.png", ward / "a.png", Path("older/../a.png"), "-"], "../out", suppressor)
@@ -121,7 +121,7 @@ def test_128_129_151_152_films_however_they_are_named(ward, tiny, tmp_path, monk
     assert owns(tmp_path / "out/a.png") and owns(tmp_path / "out/b.png")
 
 
-def test_an_error_that_nobody_foresaw_costs_one_film(ward, tiny, tmp_path, monkeypatch):
+def test_an_unforeseen_error_costs_one_film(ward, tiny, tmp_path, monkeypatch):
     import bss_gan.testing
     opened = bss_gan.testing.open_film
 
@@ -160,7 +160,7 @@ def chest():
 
 
 @pytest.mark.parametrize("share", [0, 0.001, 0.02, 0.1])
-def test_116_a_film_that_was_hardly_touched_is_never_detected(share, chest):
+def test_116_a_hardly_touched_film_is_never_detected(share, chest):
     suppressor, xray = chest
     soft = xray - share * (xray - suppressor.suppress(xray))
     label, score = suppressor.verdict(xray, soft)

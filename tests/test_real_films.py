@@ -1,4 +1,4 @@
-"""Real radiographs, where they are at hand: they cannot be redistributed, so these tests skip elsewhere."""
+"""Real radiographs: they can't be redistributed, so these tests skip where they are missing."""
 import cv2, pytest
 from project import COMMAND, run
 

@@ -1,5 +1,6 @@
-"""What moves in the notebooks: the explorer in a browser, the monitor of a training in a kernel."""
-import io, re, shutil, time
+"""What moves in the notebooks: the explorer in a browser, and the training monitor in a kernel."""
+import io
+from pathlib import Path
 
 import cv2, nbformat, numpy as np, pytest
 from jupyter_client.manager import start_new_kernel
@@ -9,8 +10,8 @@ from test_processes import weights
 
 from bss_gan.images import example_film, resize
 from bss_gan.dicom import open_film
-from bss_gan.testing import load_suppressor
-from bss_gan.evaluation import draw_view, explore
+from bss_gan.testing import LABELS, SuppressionResult, load_suppressor
+from bss_gan.evaluation import explore, write_page
 
 
 # The explorer
@@ -22,7 +23,7 @@ def browser(start_chromium):
 
 @pytest.fixture
 def show(browser):
-    "A function that shows HTML in a window of this width, without a network; what goes wrong on the page fails the test."
+    "A function that shows HTML in a window of this width, offline; anything that goes wrong on the page fails the test."
     context, wrong = browser.new_context(offline=True), []
     context.set_default_timeout(5000)
 
@@ -41,11 +42,20 @@ def show(browser):
 
 
 def saved_explorer():
-    "The explorer as it stands in the saved notebook of chapter 16."
+    "The explorer in the saved evaluation notebook."
     cells = nbformat.read(NBS / "16_evaluation.ipynb", 4).cells
     found = [output.data["text/html"] for cell in cells for output in cell.get("outputs", []) if "bss-explorer" in output.get("data", {}).get("text/html", "")]
     assert len(found) == 1
     return found[0]
+
+
+def draw_view(xray, bone, divider=0.5, strength=1.0, level=0.5, window=1.0):
+    "What the browser should show, (H, W) uint8: before and after, separated by a white line."
+    column = round(divider * xray.shape[1])
+    shown = np.concatenate([xray[:, :column], (xray - strength * bone)[:, column:]], axis=1)[..., 0]
+    shown = np.clip((shown - level) / window + 0.5, 0, 1)
+    if 0 < column < xray.shape[1]: shown[:, column - 1] = 1
+    return np.uint8(np.round(255 * shown))
 
 
 def pixels(page):
@@ -108,10 +118,10 @@ def test_the_browser_shows_what_draw_view_draws(show, film, setting):
     page = show(explore({"chest": xray}, suppressor).data)
     for name, value in setting.items(): page.locator(f"[name={name}]").fill(str(value))
     shown = pixels(page)[..., 0]
-    expected = cv2.imdecode(np.frombuffer(draw_view(xray, xray - suppressor.suppress(xray), **setting), np.uint8), cv2.IMREAD_UNCHANGED)
+    expected = draw_view(xray, xray - suppressor.suppress(xray), **setting)
     assert shown.shape == expected.shape == (512, 512)
     line = round(512 * setting.get("divider", 0.5))
-    off = np.abs(np.delete(shown - expected.astype(int), slice(max(0, line - 2), line + 2), axis=1))  # the line may stand a pixel aside
+    off = np.abs(np.delete(shown - expected.astype(int), slice(max(0, line - 2), line + 2), axis=1))  # the line may be a pixel off
     assert off.mean() < 1.5 / setting.get("window", 1) and np.quantile(off, 0.999) < 8 / setting.get("window", 1)
 
 
@@ -128,30 +138,28 @@ def test_the_map_has_the_colour_of_the_score(show, film, divider):
     assert np.abs(pixels(page) - expected)[:, 2:-2].max() < 4
 
 
-# The beam
+# The report pages
 
-def test_the_beam_of_the_physics_chapter_moves_without_a_kernel(show):
-    cells = nbformat.read(NBS / "05_physics.ipynb", 4).cells
-    found = [output.data["text/html"] for cell in cells for output in cell.get("outputs", []) if "beam-lab" in output.get("data", {}).get("text/html", "")]
-    page = show(found[0])
-    assert page.locator(".beam-lab img").is_visible() and not page.locator(".beam-lab canvas").is_visible()
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_page_fits_the_screen_and_runs_no_file_name(show, width, tmp_path):
+    name = "<script>alert(1)<img src=x onerror=alert(2)>" + 20 * "long" + ".png"
+    failed = SuppressionResult(Path(name), message=f"{name}: is damaged.")
+    done = SuppressionResult(Path(name), ok=True, label=LABELS[1], score=0.9, removed=2)
+    picture = cv2.imencode(".png", np.zeros((200, 900), np.uint8))[1].tobytes()
+    write_page(tmp_path / "page.html", "suppression.html", name=name, failed=[failed], done=1, shown=[(done, picture)])
+    page = show((tmp_path / "page.html").read_text(), width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the screen"
+    assert page.locator("li").inner_text() == f"{name}: is damaged." and page.locator("script").count() == 0
+    assert page.locator("img").count() == 1 and page.locator("img").get_attribute("alt").startswith(name)
 
-    def added(**settings):
-        for name, value in settings.items(): page.locator(f".beam-lab [name={name}]").fill(str(value))
-        return float(re.search(r"add ([\d.]+)", page.locator(".beam-lab p").inner_text())[1])
 
-    assert added(kv=60) > added(kv=100) > added(kv=140) > added(fog=1) > added(strength=0) == 0
-    assert page.locator(".beam-lab canvas").is_visible() and not page.locator(".beam-lab img").is_visible()
-
-
-# The monitor of a training
+# The training monitor
 
 SETUP = """
 from dataclasses import replace
 from pathlib import Path
 from bss_gan.data import find_pairs, split_by_case
-from bss_gan.runs import train
-from bss_gan.training import TRAIN_PRESETS
+from bss_gan.training import TRAIN_PRESETS, train
 baseline = TRAIN_PRESETS["baseline"]
 config = replace(baseline, epochs=4, batch=1, val=0.15, model=replace(baseline.model, size=64))
 split = split_by_case(find_pairs({pairs!r}).pairs, val=0.15, test=0.15)
@@ -166,7 +174,7 @@ class Kernel:
         self.manager, self.client = start_new_kernel(cwd=str(ROOT))
 
     def run(self, code, interrupt_at=None):
-        "Runs a cell, and interrupts it once so many pictures were sent: (reply, outputs)."
+        "Runs a cell, and interrupts it after this many pictures: (reply, outputs)."
         outputs, pictures = [], 0
 
         def receive(message):
@@ -188,21 +196,21 @@ def kernel():
     kernel.manager.shutdown_kernel(now=True)
 
 
-def test_a_training_is_watched_stopped_and_goes_on_with_the_same_bits(kernel, pairs, tmp_path):
+def test_a_training_run_is_watched_stopped_and_continues_with_the_same_bits(kernel, pairs, tmp_path):
     reply, _ = kernel.run(SETUP.format(pairs=str(pairs), whole=str(tmp_path / "whole")))
     assert reply["status"] == "ok"
     cell = f"train(split, {str(tmp_path / 'watched')!r}, config, resume=None, show='live');"
-    reply, outputs = kernel.run(cell, interrupt_at=4)  # sample and curves of the second epoch are there
+    reply, outputs = kernel.run(cell, interrupt_at=4)  # the sample and the curves of the second epoch have arrived
     assert reply["status"] == "error" and reply["ename"] == "Stopped"
     assert reply["traceback"] == [reply["evalue"]] and "keeps every finished epoch" in reply["evalue"]
     kept = (tmp_path / "watched/history.csv").read_text()
     assert 2 <= kept.count("\n") - 1 < 4
     reply, outputs = kernel.run(cell)
     assert reply["status"] == "ok"
-    assert (tmp_path / "watched/history.csv").read_text().startswith(kept), "it did not go on where it was"
+    assert (tmp_path / "watched/history.csv").read_text().startswith(kept), "it did not continue where it stopped"
     resumed, uninterrupted = weights(tmp_path / "watched"), weights(tmp_path / "whole")
     assert [name for name in uninterrupted if not np.array_equal(resumed[name], uninterrupted[name])] == []
     pictures = [message for message in outputs if "image/png" in message["content"].get("data", {})]
     kinds = [message["msg_type"] for message in pictures]
-    assert kinds[:2] == ["display_data"] * 2 and {*kinds[2:]} == {"update_display_data"}, "later pictures take the place of the first"
+    assert kinds[:2] == ["display_data"] * 2 and {*kinds[2:]} == {"update_display_data"}, "later pictures replace the first"
     assert len({message["content"]["transient"]["display_id"] for message in pictures}) == 2
