@@ -37,12 +37,12 @@ def write_reference(notebooks):
         text = "".join(cell["source"])
         shown = re.search(r"^show_doc\((\w+)\)", text, re.M)
         if shown:
-            cell.update(cell_type="markdown", source=NbdevLookup().linkify(documentation.document(shown[1])))
+            cell.update(cell_type="markdown", source=NbdevLookup().linkify(documentation.in_lesson(shown[1])))
             for key in ("outputs", "execution_count"): cell.pop(key, None)
         elif cell["cell_type"] == "markdown":  # a heading "Ribs" leaves the address #ribs to the function
             cell["source"] = re.sub(r"^#+ (\w+)$", lambda head: head[0] + f" {{#on-{head[1].lower()}}}" * (head[1].lower() in taken), text, flags=re.M)
     names = documentation.list_names({module: title for module, (_, title) in found.items()})
-    (PAGES / "reference.md").write_text(f"---\ntitle: Reference\nrepo-actions: false\n---\n\n{names}", encoding="utf-8")
+    (PAGES / "reference.md").write_text(f"---\ntitle: Reference\ntoc-depth: 2\nrepo-actions: false\n---\n\n{names}", encoding="utf-8")
 
 
 # What a page would fetch from elsewhere
@@ -58,6 +58,12 @@ def inline(notebook):
         if "text/html" in data: output["data"] = {"text/markdown": ["``````{=html}\n", *"".join(data["text/html"]).splitlines(keepends=True), "\n``````\n"]}
 
 
+def with_slider(text):
+    "The landing page's text: the README's still picture becomes one with a divider that moves."
+    slider = (ROOT / "nbs/slider.html").read_text(encoding="utf-8")
+    return re.sub(r"!\[[^\]]*\]\(images/strip\.png\)", lambda _: "```{=html}\n" + slider + "```", text)
+
+
 def own(text, root):
     "Text whose links to pages of the site are relative and lead to public names, with a badge that is no picture of another host."
     text = re.sub(r"\[(`_\w+`)\]\([^)]*\)", r"\1", text)
@@ -70,7 +76,7 @@ def write_notebooks(notebooks):
         inline(notebook)
         root = "../" * (len(path.relative_to(PAGES).parts) - 1)
         for cell in notebook["cells"]:
-            if cell["cell_type"] == "markdown": cell["source"] = own("".join(cell["source"]), root).splitlines(keepends=True)
+            if cell["cell_type"] == "markdown": cell["source"] = own(with_slider("".join(cell["source"])), root).splitlines(keepends=True)
         path.write_text(json.dumps(notebook, ensure_ascii=False), encoding="utf-8")
 
 
@@ -89,7 +95,7 @@ def write_about():
 
 
 if __name__ == "__main__":
-    get_config().d["skip_procs"] = "exec_show_docs"  # the reference is read from the modules, nothing is run
+    get_config().d["skip_procs"] = "exec_show_docs,clean_magics"  # nothing is run: the reference is read from the modules; %pip stays
     proc_nbs(n_workers=0, force=True)
     shutil.rmtree(PAGES / "demo")  # a page of its own, which .ci/demo.py builds
     notebooks = {path: json.loads(path.read_text(encoding="utf-8")) for path in sorted(PAGES.rglob("*.ipynb"))}

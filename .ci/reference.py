@@ -125,30 +125,34 @@ class Documentation:
         titles = "".join(f'<th scope="col">{title}</th>' for title in heads)
         return _raw('<table class="table parameters">', f"<thead><tr>{titles}</tr></thead>", "<tbody>", *lines, "</tbody>", "</table>") if rows else ""
 
-    def _entry(self, entry, level, anchor, head="Parameter"):
+    def _entry(self, entry, level, anchor, folded, head="Parameter"):
         source = f"[Source]({self.repository}/bss_gan/{entry.module}.py#L{entry.line}){{.source-link}}"
+        table = self._table(entry, head)
+        if table and folded: table = f"<details><summary>{head}s of {entry.name}</summary>\n\n{table}</details>\n\n"
         return (f"{'#' * level} {entry.name} {{#{anchor}}}\n\n```python\n{entry.signature}\n```\n\n"
-                f"{entry.sentence} {source}\n\n{self._table(entry, head)}")
+                f"{entry.sentence} {source}\n\n{table}")
 
-    def document(self, name):
-        "Signature, sentence, link to the source, table of parameters, members, and the code, folded."
+    def document(self, name, folded):
+        "Signature, sentence, link to the source, table of parameters, and the members."
         entry = self.entries[name]
-        text = self._entry(entry, 3, name.lower(), "Field" if entry.signature.startswith("class") else "Parameter")
-        for member in entry.members: text += self._entry(member, 4, f"{name}.{member.name}".lower())
-        return text + f"<details><summary>Code of {name}</summary>\n\n```python\n{entry.code}\n```\n\n</details>\n"
+        text = self._entry(entry, 3, name.lower(), folded, "Field" if entry.signature.startswith("class") else "Parameter")
+        for member in entry.members: text += self._entry(member, 4, f"{name}.{member.name}".lower(), folded)
+        return text
 
-    def _line(self, entry):
-        if entry.signature:
-            return f'<tr><td><code><a href="{self.pages[entry.name]}">{entry.name}</a></code></td><td>{self._prose(entry.sentence)}</td></tr>'
+    def in_lesson(self, name):
+        "A name as its lesson documents it: what would bury the text is folded, and so is the code."
+        return self.document(name, folded=True) + f"<details><summary>Code of {name}</summary>\n\n```python\n{self.entries[name].code}\n```\n\n</details>\n"
+
+    def _constant(self, entry):
         value = _folded(entry.code.split("=", 1)[1], 60)
-        return f'<tr id="{entry.name.lower()}"><td><code>{entry.name}</code></td><td>{self._prose(entry.sentence)} <code>{html.escape(value)}</code></td></tr>'
+        return f"### {entry.name} {{#{entry.name.lower()}}}\n\n{self._prose(entry.sentence)} `{value}`\n\n"
 
     def list_names(self, titles):
-        "The page that lists every public name by chapter; titles: module -> title of its chapter."
-        text = "Every public name of the library, by chapter, in the order in which the chapter builds it.\n\n"
+        "The reference: every public name by chapter, its parameters open; titles: module -> title of its chapter."
+        text = "Every public name of the library, by chapter, in the order in which the chapter builds it. A chapter shows each name at work.\n\n"
         for module, entries in self.modules.items():
-            rows = "<thead><tr><th scope=\"col\">Name</th><th scope=\"col\">What it is</th></tr></thead>", "<tbody>", *map(self._line, entries), "</tbody>"
-            text += f"## {titles[module]}: `bss_gan.{module}` {{#{module}}}\n\n" + _raw('<table class="table names">', *rows, "</table>")
+            text += f"## {titles[module]}: `bss_gan.{module}` {{#{module}}}\n\n"
+            for entry in entries: text += self.document(entry.name, folded=False) if entry.signature else self._constant(entry)
         return text
 
 

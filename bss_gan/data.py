@@ -6,7 +6,7 @@
 __all__ = ['LAYOUTS', 'PARTS', 'DOUBTS', 'Pair', 'BadFolder', 'Leak', 'case_key', 'Problem', 'PairReport', 'find_pairs', 'Split',
            'check_split', 'split_by_case', 'Match', 'find_same_patients', 'OpenPair', 'open_pair', 'read_pair',
            'Likeness', 'compare_films', 'pair_doubts', 'describe_doubts', 'PairWarning', 'load_pairs', 'augment_pair',
-           'make_dataset']
+           'BatchConfig', 'make_dataset']
 
 # %% ../nbs/04_data.ipynb #10633f34
 import filecmp
@@ -342,14 +342,15 @@ def find_pairs(
 
 # %% ../nbs/04_data.ipynb #214e99ed
 class Split(NamedTuple):
-    "Three parts of a set of pairs."
-    train: tuple   # of Pair
-    val: tuple
-    test: tuple
+    "The parts of a set of pairs, each a sequence of `Pair`."
+    train: tuple            # the network learns from these
+    val: tuple              # you watch these while it learns
+    test: tuple             # you measure on these once, at the end
+    simulated: tuple = ()   # more pairs to train on, whose targets are right everywhere
 
 
 def check_split(
-    split: Split,          # or any three lists of Pair
+    split: Split,          # or any three lists of Pair: train, val, test
     look: bool = False,    # True also looks at the X-rays: one patient under two names is found (`find_same_patients`)
 ) -> None:
     "Raises `Leak` naming the cases that are in more than one part, or films of two parts that show one patient."
@@ -357,7 +358,9 @@ def check_split(
     for part, pairs in zip(Split._fields, split):
         for pair in pairs:
             parts[pair.case].add(part)
-    leaks = [f"{case} ({', '.join(sorted(where))})" for case, where in sorted(parts.items()) if len(where) > 1]
+    allowed = {"train", "simulated"}  # both are trained on
+    leaks = [f"{case} ({', '.join(sorted(where))})" for case, where in sorted(parts.items())
+             if len(where) > 1 and where != allowed]
     if leaks:
         raise Leak(f"{len(leaks)} cases are in more than one part: {'; '.join(leaks)}. Keep each patient together.")
     if look:
@@ -491,7 +494,7 @@ def _each_once(matches, among_themselves):
 def _look_for_leaks(split):
     "Raises `Leak` naming films of two parts that show one patient."
     leaks = []
-    for k, part in enumerate(Split._fields[1:], 1):
+    for k, part in enumerate(("val", "test"), 1):
         pairs, earlier = split[k], [pair for before in split[:k] for pair in before]
         for match in find_same_patients([pair.source for pair in pairs], [pair.source for pair in earlier]):
             film, twin = pairs[match.first].source, earlier[match.second].source
@@ -725,61 +728,69 @@ def _nodule(seed, crop, height, share):
     contrast = tf.where(draw[5] < share, 0.02 * 10 ** draw[6], 0.0)
     return (contrast * tf.maximum(1 - away, 0) ** (0.5 + draw[7]))[..., None]  # a ball absorbs to the power of 0.5
 
+# %% ../nbs/04_data.ipynb #2d705763
+@dataclass(frozen=True)
+class BatchConfig:
+    "How films become batches. A `TrainConfig` has the same fields, so you can pass one instead."
+    batch: int = 4            # films or windows in a batch; the last batch may be smaller, no film is dropped
+    seed: int = 0             # order and augmentation depend only on this and on the epoch
+    crop: int | None = None   # side of a random window in pixels; None takes the whole (square) film
+    crops: int = 1            # windows from each film in one epoch
+    augment: bool = False     # True: every window goes through `augment_pair`
+    nodules: float = 0.0      # nodule shadows in an augmented window, on average; the same in both films
+
 # %% ../nbs/04_data.ipynb #64e3b521
-def _window(films, seed, crop, side, augment, nodules):
-    "One window of all the films alike: a random crop, or an augmented one."
-    import tensorflow as tf
-
-    if augment:
-        return augment_pair(*films[:2], seed, crop or side, *films[2:], nodules=nodules)
-    return tuple(tf.unstack(tf.image.stateless_random_crop(tf.stack(films), [len(films), crop, crop, 1], seed)))
-
-
-def _check_stacks(xray, soft):
-    "Raises `BadInput` unless both are stacks of films of one shape, by the first film of each."
+def _check_batches(xray, soft, config, devices):
+    "Raises `BadInput` if films, windows and devices don't fit each other; looks at the first film of each stack."
     if len(xray.shape) != 4 or xray.shape != soft.shape:
         raise BadInput(f"xray {tuple(xray.shape)} and soft {tuple(soft.shape)} must have the same shape (N, H, W, 1).")
     for films, what in ((xray, "xray[0]"), (soft, "soft[0]")):
         first = np.asarray(films[0])
         check_image(first.astype(np.float32) if first.dtype == np.float16 else first, what)
+    side = min(xray.shape[1:3])
+    if config.crop is not None and not 0 < config.crop <= side:
+        raise BadInput(f"crop={config.crop} does not fit into films of {side} pixels. Choose a smaller window.")
+    if config.batch < devices:
+        raise BadInput(f"a batch of {config.batch} films cannot be shared by {devices} devices. Choose a larger batch.")
+
+
+def _window(films, seed, config):
+    "One window cut from all the films at the same place: a random crop, or an augmented one."
+    import tensorflow as tf
+
+    if config.augment:
+        crop = config.crop or min(films[0].shape[:2])
+        return augment_pair(*films[:2], seed, crop, *films[2:], nodules=config.nodules)
+    size = [len(films), config.crop, config.crop, 1]
+    return tuple(tf.unstack(tf.image.stateless_random_crop(tf.stack(films), size, seed)))
 
 # %% ../nbs/04_data.ipynb #b8a04664
 def make_dataset(
-    xray,                     # (N, H, W, 1) in [0, 1], float32, or float16 to save memory; `tf.Variable`s are shared
-    soft,                     # (N, H, W, 1) the same, without bone
-    batch: int = 4,           # films per batch; the last batch may be smaller, no film is dropped
-    seed: int = 0,            # order and augmentation depend on seed and epoch only
-    epoch: int = 0,           # another epoch, another order and other augmentation
-    crop: int | None = None,  # side of a random window in pixels; None: the whole (square) film
-    crops: int = 1,           # windows per film and epoch
-    augment: bool = False,    # True: `augment_pair`
-    workers: int = 2,         # windows prepared at the same time; the bits do not depend on it
-    known=None,               # (N, H, W, 1) 1 where a target may be trusted, 0 where it says nothing; None: everywhere
-    nodules: float = 0.0,     # shadows of nodules in both films of an augmented window, on average
-    share: tuple[int, int] = (0, 1),  # (which, of how many) devices: every batch is dealt out among them like cards
-):                            # tf.data.Dataset of batches (xray, soft[, known]), each (batch, crop, crop, 1)
-    "Shuffled batches of one epoch; raises `BadInput` for arrays, windows and shares that do not fit each other."
+    xray,                             # (N, H, W, 1) float32 or float16 in [0, 1]; `tf.Variable`s are not copied
+    soft,                             # (N, H, W, 1) the same films without bone
+    config=BatchConfig(),             # a `BatchConfig` or a `TrainConfig`
+    epoch: int = 0,                   # another epoch, another order and other augmentation
+    known=None,                       # (N, H, W, 1) 1 where a target can be trusted, 0 where it can't; None: everywhere
+    share: tuple[int, int] = (0, 1),  # (which, of how many) devices: each batch is dealt out among them like cards
+):                                    # tf.data.Dataset of batches (xray, soft[, known]), each (batch, crop, crop, 1)
+    "Shuffled batches of one epoch; raises `BadInput` if films, windows and devices don't fit each other."
     import tensorflow as tf
 
-    _check_stacks(xray, soft)
-    side = min(xray.shape[1:3])
-    if crop is not None and not 0 < crop <= side:
-        raise BadInput(f"crop={crop} does not fit into films of {side} pixels. Choose a smaller window.")
     which, devices = share
-    if batch < devices:
-        raise BadInput(f"a batch of {batch} films cannot be shared by {devices} devices. Choose a larger batch.")
-    given = [films for films in (xray, soft, known) if films is not None]
-    arrays = [films if isinstance(films, tf.Variable) else tf.convert_to_tensor(films) for films in given]
-    order = np.random.default_rng([seed, epoch]).permutation(xray.shape[0] * crops)
-    mine = order[np.arange(len(order)) % batch % devices == which]
+    _check_batches(xray, soft, config, devices)
+    stacks = [films for films in (xray, soft, known) if films is not None]
+    stacks = [films if isinstance(films, tf.Variable) else tf.convert_to_tensor(films) for films in stacks]
+    order = np.random.default_rng([config.seed, epoch]).permutation(xray.shape[0] * config.crops)
+    mine = order[np.arange(len(order)) % config.batch % devices == which]
 
     def window(i):
-        films = tuple(tf.cast(films[i // crops], tf.float32) for films in arrays)
-        return _window(films, tf.random.experimental.stateless_fold_in([seed, epoch], i), crop, side, augment, nodules)
+        films = tuple(tf.cast(films[i // config.crops], tf.float32) for films in stacks)
+        return _window(films, tf.random.experimental.stateless_fold_in([config.seed, epoch], i), config)
 
-    def whole(rows):  # nothing to draw: all films of a batch at once
-        return tuple(tf.cast(tf.gather(films, rows // crops), tf.float32) for films in arrays)
+    def whole(rows):  # nothing to draw: take all films of a batch at once
+        return tuple(tf.cast(tf.gather(films, rows // config.crops), tf.float32) for films in stacks)
 
-    data, films_here = tf.data.Dataset.from_tensor_slices(mine.astype(np.int32)), len(range(which, batch, devices))
-    if crop is None and not augment: return data.batch(films_here).map(whole).prefetch(2)
-    return data.map(window, num_parallel_calls=workers, deterministic=True).batch(films_here).prefetch(2)
+    data = tf.data.Dataset.from_tensor_slices(mine.astype(np.int32))
+    batch = len(range(which, config.batch, devices))
+    if config.crop is None and not config.augment: return data.batch(batch).map(whole).prefetch(2)
+    return data.map(window, num_parallel_calls=2, deterministic=True).batch(batch).prefetch(2)

@@ -142,14 +142,24 @@ class BoneSuppressionGAN(keras.Model):
         super().__init__(name="gan")
         self.generator, self.discriminator, self.averaged = generator, discriminator, None
 
-    def compile(self, g_optimizer, d_optimizer, pixel_loss, generator_loss, discriminator_loss, adversarial_weight, pixel_weight=1.0, average=0.0):
-        "Sets both optimisers, the three losses, the weights of the generator's two, and the decay of its running mean (0: none)."
+    def compile(
+        self,
+        g_optimizer,              # keras.Optimizer of the generator
+        d_optimizer,              # keras.Optimizer of the discriminator
+        pixel_loss,               # (soft, pred) -> scalar
+        adversarial_losses,       # two functions of logits: of the generator (fake), of the discriminator (real, *fakes)
+        adversarial_weight,       # weight of the generator's adversarial loss
+        pixel_weight=1.0,         # weight of its pixel loss
+        average=0.0,              # decay of the running mean of its weights, 0 to 1; 0 keeps none
+    ):
+        "Sets the optimisers, the losses and their weights, and starts a running mean of the generator if `average` is not 0."
         super().compile()
         if average: self.averaged, self.average = _copy(self.generator), average
-        self.g_optimizer, self.d_optimizer = g_optimizer, d_optimizer
-        self.pixel_loss, self.generator_loss, self.discriminator_loss = pixel_loss, generator_loss, discriminator_loss
+        self.g_optimizer, self.d_optimizer, self.pixel_loss = g_optimizer, d_optimizer, pixel_loss
+        self.generator_loss, self.discriminator_loss = adversarial_losses
         self.adversarial_weight, self.pixel_weight = adversarial_weight, pixel_weight
-        for optimizer, network in ((g_optimizer, self.generator), (d_optimizer, self.discriminator)): optimizer.build(network.trainable_variables)
+        g_optimizer.build(self.generator.trainable_variables)
+        d_optimizer.build(self.discriminator.trainable_variables)
 
     def call(self, xray, training=False):
         return self.generator(xray, training=training)

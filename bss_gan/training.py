@@ -30,7 +30,8 @@ from .files import claim_outputs, copy_whole, expect_outputs, owned_outputs, rec
 from .data import Split, load_pairs, make_dataset
 from .metrics import lung_mask, psnr, suppression
 from .model import PRESETS, BoneSuppressionGAN, build_discriminator, build_generator, fastest_policy, judge
-from .simulation import draw_exposure, local_contrast
+from .physics import local_contrast
+from .simulation import draw_exposure
 
 # %% ../nbs/12_training.ipynb #b1a9c63d
 _LIMITS = {  # of settings that are numbers, whole ones where their limits are

@@ -1,8 +1,8 @@
 """Fixtures for all tests, and the rule that a test skipped in continuous integration has failed."""
-import os, shutil, zipfile
+import fcntl, os, shutil, sysconfig, zipfile
 
 import nbformat, pytest
-from project import COMMAND, NO_DATA, ROOT, SHARED_DATA, STUBS, copy_project, python, run
+from project import COMMAND, FULL, NO_DATA, ROOT, SHARED_DATA, STUBS, copy_project, python, run
 
 
 @pytest.fixture(scope="session")
@@ -13,39 +13,69 @@ def shared_data():
 
 
 @pytest.fixture(scope="session")
-def pairs(tmp_path_factory):
+def made_once(tmp_path_factory):
+    "Makes something in a folder that all processes of the tests share; the first that asks makes it, the others wait."
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ: shared = shared.parent
+
+    def make(name, build):
+        folder, done = shared / name, shared / f"{name}.done"
+        with open(shared / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                folder.mkdir()
+                build(folder)
+                done.touch()
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def pairs(made_once):
     "A source|target folder of small simulated films."
     from bss_gan.simulation import write_pairs
-    folder = tmp_path_factory.mktemp("pairs")
-    write_pairs(folder, n=10, size=128)
-    return folder
+    return made_once("pairs", lambda folder: write_pairs(folder, n=10, size=128))
 
 
 @pytest.fixture(scope="session")
-def trained(pairs, tmp_path_factory):
+def trained(pairs, made_once):
     "The run folder of a short training of the baseline preset, by the command."
-    folder = tmp_path_factory.mktemp("trained") / "run"
-    run(*COMMAND, "train", "--data", pairs, "--out", folder, "--preset", "baseline", "--epochs", "3")
-    return folder
+    train = (*COMMAND, "train", "--data", pairs, "--preset", "baseline", "--epochs", "3")
+    return made_once("trained", lambda folder: run(*train, "--out", folder / "run")) / "run"
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory):
+def wheel(made_once):
     "The wheel, built from a copy of the project."
-    project = copy_project(tmp_path_factory.mktemp("wheel"))
-    for part in ("README.md", "LICENSE"): shutil.copy(ROOT / part, project / part)
-    python("-m", "build", "--wheel", project)
-    return next((project / "dist").glob("*.whl"))
+    def build(folder):
+        copy_project(folder)
+        for part in ("README.md", "LICENSE"): shutil.copy(ROOT / part, folder / part)
+        python("-m", "build", "--wheel", folder)
+
+    return next((made_once("wheel", build) / "dist").glob("*.whl"))
+
+
+def borrow_packages(folder, wheel):
+    "An environment with the wheel, which finds everything else among the packages of the tests."
+    python("-m", "venv", "--without-pip", folder)
+    python("-m", "pip", "--python", folder / "bin/python", "install", "-q", "--no-deps", "--no-index", wheel)
+    packages = next(folder.glob("lib/python*/site-packages"))
+    (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+
+
+def install_colabs_versions(folder, wheel):
+    "An environment with the wheel, what runs a notebook, and nibabel, in Colab's versions."
+    python("-m", "venv", folder)
+    run(folder / "bin/pip", "install", "-q", wheel, "nbclient", "ipykernel", "nibabel", timeout=3000,
+        env={"PIP_CONSTRAINT": str(ROOT / "tests/colab/constraints.txt")})  # .ci/constraints.txt has the newest
 
 
 @pytest.fixture(scope="session")
-def clean(wheel, tmp_path_factory):
-    "The commands of a new environment in Colab's versions: the wheel, what runs a notebook, nibabel, and nothing of nbdev."
-    folder = tmp_path_factory.mktemp("clean") / "venv"
-    python("-m", "venv", folder)
-    run(folder / "bin/pip", "install", "-q", wheel, "nbclient", "ipykernel", "nibabel", timeout=900,
-        env={"PIP_CONSTRAINT": str(ROOT / "tests/colab/constraints.txt")})  # in place of .ci/constraints.txt, which has the newest
-    return folder / "bin"
+def clean(wheel, made_once):
+    "The commands of an environment with the wheel. With FULL=1 it is new, in Colab's versions, and holds no nbdev."
+    fill = install_colabs_versions if FULL else borrow_packages
+    return made_once("clean", lambda folder: fill(folder, wheel)) / "bin"
 
 
 @pytest.fixture
@@ -67,11 +97,12 @@ def in_colab(clean, content, tmp_path):
     shutil.copy(STUBS / "startup.py", startup)
     environment = {"PYTHONPATH": str(STUBS), "IPYTHONDIR": str(tmp_path / "ipython"), "HOME": str(tmp_path),
                    "COLAB_PACKAGES": str(tmp_path / "packages")}
+    execute_notebook = "from nbclient.cli import main; main()"
 
     def execute(notebook):
         copy = content / "notebook.ipynb"
         copy.write_text(nbformat.writes(notebook).replace("/content", str(content)))
-        run(clean / "jupyter-execute", copy, cwd=content, env=environment)
+        run(clean / "python", "-c", execute_notebook, copy, cwd=content, env=environment)
 
     return execute
 
@@ -94,3 +125,13 @@ def pytest_runtest_makereport():
     if report.skipped and os.environ.get("CI") == "true" and NO_DATA not in str(report.longrepr):
         report.outcome, report.longrepr = "failed", f"skipped, which CI does not allow: {report.longrepr}"
     return report
+
+
+def pytest_collection_modifyitems(items):
+    """Every file runs in one process, so that its fixtures are made once; each notebook is a unit of its own.
+
+    Units are handed out in the order in which they are met: the long ones first, so that no process waits for another."""
+    for item in items:
+        unit = item.nodeid if item.get_closest_marker("notebook") else item.path.name
+        item.add_marker(pytest.mark.xdist_group(unit))
+    items.sort(key=lambda item: item.get_closest_marker("notebook") is None)

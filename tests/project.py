@@ -6,7 +6,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NBS = ROOT / "nbs"
 NOTEBOOKS = sorted(path for path in NBS.rglob("*.ipynb") if not any(part[0] in "._" for part in path.relative_to(NBS).parts))
 SHARED_DATA = Path(os.environ.get("BSS_GAN_DATA", ROOT.parent / "shared" / "data"))
-STUBS = ROOT / "tests" / "colab"  # what stands in for Colab
+STUBS = ROOT / "tests" / "colab"  # a stand-in for Colab
+FULL = os.environ.get("FULL") == "1"  # the slow proofs at full size: more kills, more broken files, Colab's own versions
 NO_DATA = "the shared radiographs are absent"
 COMMAND = (sys.executable, "-m", "bss_gan")
 

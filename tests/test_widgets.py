@@ -9,7 +9,8 @@ from test_processes import weights
 
 from bss_gan.images import example_film, resize
 from bss_gan.dicom import open_film
-from bss_gan.testing import draw_view, explore, load_suppressor
+from bss_gan.testing import load_suppressor
+from bss_gan.evaluation import draw_view, explore
 
 
 # The explorer
@@ -40,8 +41,8 @@ def show(browser):
 
 
 def saved_explorer():
-    "The explorer as it stands in the saved notebook of chapter 15."
-    cells = nbformat.read(NBS / "15_testing.ipynb", 4).cells
+    "The explorer as it stands in the saved notebook of chapter 16."
+    cells = nbformat.read(NBS / "16_evaluation.ipynb", 4).cells
     found = [output.data["text/html"] for cell in cells for output in cell.get("outputs", []) if "bss-explorer" in output.get("data", {}).get("text/html", "")]
     assert len(found) == 1
     return found[0]

@@ -9,7 +9,8 @@ import argparse
 from pathlib import Path
 
 import cv2
-from bss_gan.simulation import example_scan, read_scan, write_pairs
+from bss_gan.ct import example_scan, read_scan
+from bss_gan.simulation import write_pairs
 
 SIDE = 160
 SCANS = "C3N-00249", "Lung_Dx-A0001", "Lung_Dx-A0002"
