@@ -360,7 +360,7 @@ def _give_up(root, out, path, why):
         reason = f"{path}: {why}, and the drive does not answer. Mount it again, and run this again."
         return _line(path, status="stop", reason=reason)
 
-# %% ../nbs/17_archive.ipynb #cfa0467d
+# %% ../nbs/17_archive.ipynb #40c15384
 def _start(worker):
     "Starts a worker; raises `BadInput` if it dies again and again."
     for _ in range(_LIVES):
@@ -402,7 +402,7 @@ def _import_ray():
     if not ray.is_initialized(): ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
     return ray
 
-# %% ../nbs/17_archive.ipynb #b21fbe01
+# %% ../nbs/17_archive.ipynb #0fd1195e
 class _Actor:
     "What runs on the other machine."
 
@@ -512,7 +512,7 @@ def _do_missing(root, out, manifest, workers, progress):
         _sweep(out)
     return counts
 
-# %% ../nbs/17_archive.ipynb #e97ec522
+# %% ../nbs/17_archive.ipynb #17717524
 def archive(
     source: str | os.PathLike,  # folder with films, and folders of any depth; never written to
     out: str | os.PathLike,     # folder for the same tree of results, and manifest.jsonl; you may continue in it

@@ -121,7 +121,7 @@ def _screen(quiet, json_file):
             others, warnings.showwarning = warnings.showwarning, show
             yield
 
-# %% ../nbs/19_cli.ipynb #5fa19920
+# %% ../nbs/19_cli.ipynb #bd67f88a
 class _Command(click.Command):
     "A command with examples in its help, which ends in one plain message and says how to go on when it is stopped."
 
@@ -301,7 +301,7 @@ _pairs = _grouped(
                               help="Also use pairs whose sizes differ: the target is resized."),
     polarity=_POLARITY)
 
-# %% ../nbs/19_cli.ipynb #961412aa
+# %% ../nbs/19_cli.ipynb #754af518
 _reading = _grouped(
     "reading", dict, polarity=_POLARITY,
     turn=click.option("--turn", type=click.Choice(["auto", "0", "90", "180", "270"]), default="auto", show_default=True,
@@ -444,7 +444,7 @@ def _report_run(run, split, json_file):
     films = {part: len(pairs) for part, pairs in split._asdict().items()}
     _write_json(json_file, {"run": str(run), "films": films, "history": history})
 
-# %% ../nbs/19_cli.ipynb #0aa55bbf
+# %% ../nbs/19_cli.ipynb #4bfaa413
 _settings = _grouped(
     "wishes", dict, epochs=click.option("--epochs", type=click.IntRange(1), help="Passes over the films."),
     size=click.option("--size", type=_SIDE, help="Working size: films are resized to this side, in pixels."),
@@ -516,6 +516,12 @@ def _each_film(pictures, suppressor):
     return each
 
 # %% ../nbs/19_cli.ipynb #41fa4f49
+def _load_engine():
+    "Imports TensorFlow in silence, but only where it is going to run the networks."
+    from bss_gan.export import fastest_engine
+    if fastest_engine() == "tensorflow": import_tensorflow(_asked("verbose"))
+
+
 def _summarise_results(results, out):
     "Prints what became of the films; returns the messages of those that failed, and path -> why of what was left out."
     from bss_gan.files import count_left_out
@@ -533,7 +539,7 @@ def _film_figures(result):
     facts = asdict(result) | {"source": str(result.source), "target": result.target and str(result.target)}
     return {name: value for name, value in facts.items() if name != "stops"}
 
-# %% ../nbs/19_cli.ipynb #bb33e1e1
+# %% ../nbs/19_cli.ipynb #de960454
 @main.command("suppress", short_help="Suppress bone in films.",
               stopped="What is done is done, and whole. The same line does all films again: LINE",
               examples=["bss-gan suppress film.png --out results",
@@ -568,12 +574,6 @@ def _suppress(films, out, weights, pictures, report, reading, json_file):
     if failed: raise click.ClickException("\n".join(["these films failed:", *failed]))
 
 # %% ../nbs/19_cli.ipynb #8e9dba13
-def _load_engine():
-    "Imports TensorFlow in silence, but only where it is going to run the networks."
-    from bss_gan.export import fastest_engine
-    if fastest_engine() == "tensorflow": import_tensorflow(_asked("verbose"))
-
-
 def _unseen(pairs, weights):
     "The pairs of patients that the weights have not met, and a note on the others; raises `BadInput` if none is left."
     from bss_gan.evaluation import held_out
@@ -591,7 +591,7 @@ def _measure(pairs, name, predictions, size):
     if predictions: return evaluate_predictions(pairs, predictions, size, _counter("evaluating"))
     return evaluate(pairs, load_suppressor(name), size, _counter("evaluating"))
 
-# %% ../nbs/19_cli.ipynb #16b333c0
+# %% ../nbs/19_cli.ipynb #28ae6cde
 @main.command("evaluate", short_help="Measure results and compare them with doing nothing.",
               examples=["bss-gan evaluate --data pairs", "bss-gan evaluate --data pairs --predictions theirs",
                         "bss-gan evaluate --data pairs --weights chest-v1 --size 512 --json figures.json",
@@ -682,7 +682,7 @@ def _archive_progress():
 
     return show
 
-# %% ../nbs/19_cli.ipynb #91fd1c5f
+# %% ../nbs/19_cli.ipynb #d5f59577
 _work = _grouped(
     "work", dict,
     workers=click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one for each core]"),

@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 from .images import BadInput, write_film
 from .files import claim_outputs, find_films, owned_outputs, reserve_names, write_json
 from .physics import OCTAVES, Beam, Exposure, Thickness, expose
-from .thorax import draw_anatomy, draw_unusual_anatomy, smooth_curve, thorax
+from .thorax import build_thorax, draw_anatomy, smooth_curve
 from .ct import Scan, example_scan, project_scan
 
 # %% ../nbs/08_simulation.ipynb #4009be51
@@ -180,9 +180,9 @@ def draw_beam(rng: np.random.Generator, size: int, wide: bool = False) -> Beam:
 # %% ../nbs/08_simulation.ipynb #8c1cf902
 def draw_thorax(rng: np.random.Generator, size: int, wide: bool = False) -> Thickness:
     "Draws a parametric patient and how he stands."
-    body, beam = draw_unusual_anatomy(rng) if wide else draw_anatomy(rng), draw_beam(rng, size, wide)
+    body, beam = draw_anatomy(rng, wide), draw_beam(rng, size, wide)
     if wide: beam = replace(beam, field=beam.field * body.width)  # the field is set to the patient
-    return bend(thorax(beam, body, rng), rng, rng.uniform(0.1, 0.55) if wide else 0.1)
+    return bend(build_thorax(beam, body, rng), rng, rng.uniform(0.1, 0.55) if wide else 0.1)
 
 
 def draw_scan(scan: Scan, rng: np.random.Generator, size: int, wide: bool = False) -> Thickness:

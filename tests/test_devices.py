@@ -18,8 +18,8 @@ MIRRORED = """
 import sys
 import tensorflow as tf
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
-import bss_gan.training
-bss_gan.training.choose_strategy = lambda: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+import bss_gan.runs
+bss_gan.runs.choose_strategy = lambda: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 """ + TRAIN
 
 

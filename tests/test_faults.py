@@ -285,20 +285,21 @@ def train_little(data, folder, epochs, resume, drive=None):
     "A training of everything that there is to resume: both optimisers, a falling rate, windows, and a running mean."
     import bss_gan.training
     from bss_gan.files import ModelConfig
+    from bss_gan.runs import fetch_run, keep_copy, train
     bss_gan.training.fastest_policy = lambda: "float32"
     model = ModelConfig(size=32, base=2, levels=2, convs=1, conditional=True, d_base=2, d_levels=1)
     config = replace(bss_gan.training.TRAIN_PRESETS["residual"], model=model, epochs=epochs, crop=24, crops=2, average=0.9, nodules=0.5)
     split = split_by_case(find_pairs(data).pairs, 0.1, 0.1)
     if drive:
-        if resume: bss_gan.training.fetch_run(drive, folder)
+        if resume: fetch_run(drive, folder)
         shutil.copy2 = copy_slowly
-    bss_gan.training.train(split, Path(folder), config, resume, "none", bss_gan.training.keep_copy(folder, drive) if drive else None)
+    train(split, Path(folder), config, resume, "none", keep_copy(folder, drive) if drive else None)
 
 
 def bits(folder):
     "A checksum of each thing that a run leaves: networks, optimisers, running mean, history without its seconds."
     import tensorflow as tf
-    from bss_gan.training import read_history
+    from bss_gan.runs import read_history
     arrays = {" ".join(name): array for name, array in weights(folder).items()}
     reader = tf.train.load_checkpoint(str(folder / "checkpoints"))
     arrays |= {name: reader.get_tensor(name) for name in reader.get_variable_to_dtype_map() if name != "_CHECKPOINTABLE_OBJECT_GRAPH"}
@@ -324,7 +325,7 @@ def little(tmp_path_factory):
 def fork():
     "A function that starts a training in a process of its own, forked from one that has TensorFlow in memory but has not used it."
     server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["bss_gan.training", "test_faults"])
+    server.set_forkserver_preload(["bss_gan.runs", "test_faults"])
 
     def fork(*arguments):
         process = server.Process(target=train_little, args=arguments)
@@ -452,15 +453,15 @@ def test_73_resume_with_a_damaged_file(file, text, copied, pairs):
 BROKEN_FILMS = """
 import sys
 import tensorflow as tf
-import bss_gan.training
+import bss_gan.runs
 from bss_gan.cli import main
-make = bss_gan.training.make_dataset
+make = bss_gan.runs.make_dataset
 
-def with_a_hole(xray, soft, batch, seed, epoch, *args, **options):  # NaN in the second batch of the second epoch
-    data = make(xray, soft, batch, seed, epoch, *args, **options)
+def with_a_hole(xray, soft, config, epoch, *args, **options):  # NaN in the second batch of the second epoch
+    data = make(xray, soft, config, epoch, *args, **options)
     return data.enumerate().map(lambda i, films: (tf.where((epoch == 1) & (i == 1), float("nan"), films[0]), films[1]))
 
-bss_gan.training.make_dataset = with_a_hole
+bss_gan.runs.make_dataset = with_a_hole
 main(sys.argv[1:])
 """
 
@@ -552,7 +553,7 @@ def test_f1_a_copy_wants_a_folder_of_its_own(drive, little, tmp_path):
 
 @pytest.mark.parametrize("copy", [".", "run", "run/copy", "pairs"])
 def test_f2_a_copy_around_the_run_or_its_films_or_in_it(copy, drive, little):
-    from bss_gan.training import check_copy
+    from bss_gan.runs import check_copy
     before = tree(drive)
     refused(lambda: check_copy(drive / "run", drive / copy, [drive / "pairs"]), "Choose a folder")
     assert tree(drive) == before
@@ -582,7 +583,7 @@ def test_f4_a_copy_that_has_come_further(drive, little, tmp_path):
     shutil.copytree(tmp_path / "run", drive / "run")
     train_here(little, drive / "run", 2, resume=True)
     before = tree(drive)
-    from bss_gan.training import check_copy
+    from bss_gan.runs import check_copy
     refused(lambda: check_copy(tmp_path / "run", drive / "run"), "has come further (2 epochs)")
     assert tree(drive) == before
 
@@ -599,7 +600,7 @@ def test_a_run_asks_whether_its_names_are_free(drive, little):
     assert before.items() <= tree(drive).items()
 
 
-def test_a_run_made_before_there_were_lists_goes_on(little, tmp_path):
+def test_a_run_copied_without_its_hidden_files_goes_on(little, tmp_path):
     train_here(little, tmp_path / "run")
     for path in tmp_path.rglob(".bss_gan.jsonl"): path.unlink()
     train_here(little, tmp_path / "run", 2, resume=True)
@@ -618,7 +619,8 @@ def test_f9_simulated_films_of_two_kinds_do_not_mix(tmp_path):
 
 
 def test_f143_a_refused_run_leaves_nothing_behind(little, tmp_path):
-    from bss_gan.training import TRAIN_PRESETS, train
+    from bss_gan.runs import train
+    from bss_gan.training import TRAIN_PRESETS
     config = replace(TRAIN_PRESETS["baseline"], model=replace(TRAIN_PRESETS["baseline"].model, size=32))
     split = split_by_case(find_pairs(little).pairs, 0.1, 0.1)
     refused(lambda: train(split, tmp_path / "run", replace(config, crop=64)), "crop=64 does not fit")
@@ -630,7 +632,8 @@ def test_f143_a_refused_run_leaves_nothing_behind(little, tmp_path):
 
 
 def test_f141_longer_and_again_on_the_same_patients(little, tmp_path):
-    from bss_gan.training import TRAIN_PRESETS, train
+    from bss_gan.runs import Start, train
+    from bss_gan.training import TRAIN_PRESETS, build_gan
     config = replace(TRAIN_PRESETS["baseline"], model=replace(TRAIN_PRESETS["baseline"].model, size=32, base=2, levels=2), epochs=1)
     split = split_by_case(find_pairs(little).pairs, 0.1, 0.1)
     train(split, tmp_path / "run", config, show="none")
@@ -640,9 +643,11 @@ def test_f141_longer_and_again_on_the_same_patients(little, tmp_path):
     assert json.loads((tmp_path / "run/longer.json").read_bytes()) == {"planned": [1]}
     refused(lambda: train(split, tmp_path / "run", config, resume=True, show="none"), "epochs was 3, now 1")
     parts = {part: [pair.case for pair in pairs] for part, pairs in split._asdict().items()}
-    train(split, tmp_path / "again", config, show="none", met=parts)
+    first = build_gan(config, 1)
+    start = Start(first.generator, first.discriminator, parts)
+    train(split, tmp_path / "again", config, show="none", start=start)
     swapped = split._replace(val=split.test, test=split.val)
-    refused(lambda: train(swapped, tmp_path / "swapped", config, show="none", met=parts), swapped.test[0].case)
+    refused(lambda: train(swapped, tmp_path / "swapped", config, show="none", start=start), swapped.test[0].case)
 
 
 KILL_BETWEEN = """

@@ -49,7 +49,8 @@ from pathlib import Path
 from bss_gan.images import write_film
 from bss_gan.files import ModelConfig
 from bss_gan.data import find_pairs, split_by_case
-from bss_gan.training import TrainConfig, train
+from bss_gan.runs import train
+from bss_gan.training import TrainConfig
 root, noise = Path(sys.argv[1]), np.random.default_rng(0)
 for number in range(32):
     for side in ("source", "target"): write_film(root / "pairs" / side / f"film_{number}.png", noise.random((256, 256, 1)))

@@ -22,7 +22,8 @@ from bss_gan.data import find_pairs, load_pairs, make_dataset, split_by_case
 from bss_gan.export import find_weights, keras_function, load_network
 from bss_gan.model import build_generator
 from bss_gan.testing import Suppressor, evaluate
-from bss_gan.training import TRAIN_PRESETS, build_gan, train, train_epoch
+from bss_gan.runs import train
+from bss_gan.training import TRAIN_PRESETS, build_gan, train_epoch
 from speed import group_norm, the_seed_projects_way, usual_generator
 
 
@@ -38,7 +39,7 @@ class StopAfter(keras.callbacks.Callback):
 
 def epochs_of(config, films):
     for epoch in itertools.count():
-        yield make_dataset(*films, config.batch, config.seed, epoch, config.crop, config.crops, config.augment)
+        yield make_dataset(*films, config, epoch)
 
 
 def normalised_generator(config, block):

@@ -106,7 +106,7 @@ def batches(config):
     "The batches of one epoch after the other."
     xray, soft = (tf.Variable(side, trainable=False) for side in films(config.model.size))
     for epoch in itertools.count():
-        yield from make_dataset(xray, soft, config.batch, epoch=epoch, crop=config.crop, crops=config.crops, augment=config.augment)
+        yield from make_dataset(xray, soft, config, epoch)
 
 
 def pipeline(config):
