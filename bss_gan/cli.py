@@ -121,7 +121,7 @@ def _screen(quiet, json_file):
             others, warnings.showwarning = warnings.showwarning, show
             yield
 
-# %% ../nbs/19_cli.ipynb #bd67f88a
+# %% ../nbs/19_cli.ipynb #844cd86a
 class _Command(click.Command):
     "A command with examples in its help, which ends in one plain message and says how to go on when it is stopped."
 
@@ -301,7 +301,7 @@ _pairs = _grouped(
                               help="Also use pairs whose sizes differ: the target is resized."),
     polarity=_POLARITY)
 
-# %% ../nbs/19_cli.ipynb #754af518
+# %% ../nbs/19_cli.ipynb #94884242
 _reading = _grouped(
     "reading", dict, polarity=_POLARITY,
     turn=click.option("--turn", type=click.Choice(["auto", "0", "90", "180", "270"]), default="auto", show_default=True,
@@ -444,7 +444,7 @@ def _report_run(run, split, json_file):
     films = {part: len(pairs) for part, pairs in split._asdict().items()}
     _write_json(json_file, {"run": str(run), "films": films, "history": history})
 
-# %% ../nbs/19_cli.ipynb #4bfaa413
+# %% ../nbs/19_cli.ipynb #02e122d7
 _settings = _grouped(
     "wishes", dict, epochs=click.option("--epochs", type=click.IntRange(1), help="Passes over the films."),
     size=click.option("--size", type=_SIDE, help="Working size: films are resized to this side, in pixels."),
@@ -539,7 +539,7 @@ def _film_figures(result):
     facts = asdict(result) | {"source": str(result.source), "target": result.target and str(result.target)}
     return {name: value for name, value in facts.items() if name != "stops"}
 
-# %% ../nbs/19_cli.ipynb #de960454
+# %% ../nbs/19_cli.ipynb #27eb32f2
 @main.command("suppress", short_help="Suppress bone in films.",
               stopped="What is done is done, and whole. The same line does all films again: LINE",
               examples=["bss-gan suppress film.png --out results",
@@ -583,15 +583,7 @@ def _unseen(pairs, weights):
     note = f"{len(met)} of {len(pairs)} pairs left out: {weights} was trained or validated on these patients."
     return unseen, [note] if met else []
 
-
-def _measure(pairs, name, predictions, size):
-    "The report on weights or on a folder of predictions."
-    from bss_gan.evaluation import evaluate, evaluate_predictions
-    from bss_gan.testing import load_suppressor
-    if predictions: return evaluate_predictions(pairs, predictions, size, _counter("evaluating"))
-    return evaluate(pairs, load_suppressor(name), size, _counter("evaluating"))
-
-# %% ../nbs/19_cli.ipynb #28ae6cde
+# %% ../nbs/19_cli.ipynb #e61af739
 @main.command("evaluate", short_help="Measure results and compare them with doing nothing.",
               examples=["bss-gan evaluate --data pairs", "bss-gan evaluate --data pairs --predictions theirs",
                         "bss-gan evaluate --data pairs --weights chest-v1 --size 512 --json figures.json",
@@ -604,14 +596,16 @@ def _measure(pairs, name, predictions, size):
               help="Page with figures, and the worst films on top; as confidential as the films.")
 @_json
 def _evaluate(pairs, weights, predictions, size, page, json_file):
-    "Measure weights or predictions on pairs, and compare with doing nothing, on patients that the weights have not met."
+    "Measure weights or predictions against doing nothing, on pairs of patients that the weights have not met."
     if weights and predictions: raise click.UsageError("Give either --weights or --predictions.")
     _load_engine()
-    from bss_gan.evaluation import write_evaluation_page
+    from bss_gan.evaluation import evaluate, evaluate_predictions, write_evaluation_page
     from bss_gan.metrics import results_table
-    found, name = pairs.find(), str(predictions or weights or "chest-v1")
+    from bss_gan.testing import load_suppressor
+    found, name, count = pairs.find(), str(predictions or weights or "chest-v1"), _counter("evaluating")
     unseen, notes = (found, []) if predictions else _unseen(found, name)
-    report = _measure(unseen, name, predictions, size)
+    if predictions: report = evaluate_predictions(found, predictions, size, count)
+    else: report = evaluate(unseen, load_suppressor(name), size, count)
     notes += report.get("notes", [])
     click.echo("\n".join([*notes, results_table({"identity": report["identity"], name: report["model"]})]))
     mean, (low, high) = report["model"]["suppression"], report["model"]["interval"]["suppression"]
@@ -682,7 +676,7 @@ def _archive_progress():
 
     return show
 
-# %% ../nbs/19_cli.ipynb #d5f59577
+# %% ../nbs/19_cli.ipynb #1157ce94
 _work = _grouped(
     "work", dict,
     workers=click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one for each core]"),
