@@ -84,7 +84,7 @@ def times(folder):
 
 
 def manifest(out):
-    "Path -> last line of the list; every line must be whole."
+    "Path -> last line of the list; each line must be whole."
     return {row["path"]: row for row in map(json.loads, (out / "manifest.jsonl").read_text(encoding="utf-8").splitlines())}
 
 
@@ -189,7 +189,7 @@ def test_a_killed_worker_costs_its_film_a_retry(films, tiny, whole, tmp_path):
 
 
 def test_workers_share_the_cores(tiny):
-    code = "import os, sys\nfrom bss_gan.archive import _settle\n_settle(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))\nprint(*os.sched_getaffinity(0))"
+    code = "import os, sys\nfrom bss_gan.archive import _prepare_worker\n_prepare_worker(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))\nprint(*os.sched_getaffinity(0))"
     every = os.sched_getaffinity(0)
     for places in (1, 2, len(every) + 1):
         shares = [{int(core) for core in python("-c", code, tiny, place, places).stdout.split()} for place in range(places)]
@@ -302,7 +302,7 @@ def test_a_drive_that_never_answers_stops_the_run(films, tiny, tmp_path, monkeyp
         (tmp_path / "films/7.png").unlink()
         os.mkfifo(tmp_path / "films/7.png")
 
-    with pytest.raises(BadInput, match="7.png: was not done after 1 s.*drive does not answer.*What is done stays"):
+    with pytest.raises(BadInput, match="7.png: was not done after 1 s.*drive does not answer.*Finished films are kept"):
         archive(tmp_path / "films", tmp_path / "out", tiny, workers=2, progress=hang, timeout=1)
     rows = manifest(tmp_path / "out")
     assert asked.is_set() and "7.png" not in rows and {row["status"] for row in rows.values()} == {"done"}
@@ -477,7 +477,7 @@ def list_scans(root, out, films, rng, monkeypatch, steps):
     except Killed:
         return None
     finally:
-        known.file.close()
+        known.close()
 
 
 def what_should_be(films):

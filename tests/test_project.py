@@ -13,7 +13,7 @@ TOP_LEVEL = {"README.md", "settings.ini", "nbs", "bss_gan", "tests", ".github", 
 HAND_WRITTEN = {"__init__.py", "__main__.py"}
 LIGHT = ["bss_gan", "bss_gan.images", "bss_gan.anatomy", "bss_gan.dicom", "bss_gan.files", "bss_gan.data", "bss_gan.physics",
          "bss_gan.thorax", "bss_gan.ct", "bss_gan.simulation", "bss_gan.metrics", "bss_gan.export",
-         "bss_gan.testing", "bss_gan.archive", "bss_gan.cli"]
+         "bss_gan.testing", "bss_gan.archive", "bss_gan.demo", "bss_gan.cli"]
 every_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=name)
 
 
