@@ -14,7 +14,8 @@ from bss_gan.images import BadInput, atomic_path, example_film
 SAVE = """
 import sys
 from bss_gan.files import save_network, set_seed
-from bss_gan.model import ModelConfig, build_discriminator, build_generator
+from bss_gan.files import ModelConfig
+from bss_gan.model import build_discriminator, build_generator
 set_seed(3)
 config = ModelConfig(size=32, base=2, levels=2, d_base=2, d_levels=2)
 for name, build in (("generator", build_generator), ("discriminator", build_discriminator)):

@@ -5,7 +5,7 @@ from project import python
 SAVE = """
 import sys, numpy as np, keras
 from bss_gan.files import set_seed
-from bss_gan.export import save_network
+from bss_gan.files import save_network
 from bss_gan.model import PRESETS, build_discriminator, build_generator
 preset, folder = sys.argv[1:]
 set_seed(3)

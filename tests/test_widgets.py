@@ -159,7 +159,8 @@ SETUP = """
 from dataclasses import replace
 from pathlib import Path
 from bss_gan.data import find_pairs, split_by_case
-from bss_gan.training import TRAIN_PRESETS, train
+from bss_gan.training import TRAIN_PRESETS
+from bss_gan.runs import train
 baseline = TRAIN_PRESETS["baseline"]
 config = replace(baseline, epochs=4, batch=1, val=0.15, model=replace(baseline.model, size=64))
 split = split_by_case(find_pairs({pairs!r}).pairs, val=0.15, test=0.15)

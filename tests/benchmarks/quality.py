@@ -21,7 +21,8 @@ from bss_gan.files import set_seed
 from bss_gan.data import find_pairs, load_pairs, make_dataset, split_by_case
 from bss_gan.export import find_weights, keras_function, load_network
 from bss_gan.model import build_generator
-from bss_gan.testing import Suppressor, evaluate
+from bss_gan.testing import Suppressor
+from bss_gan.evaluation import evaluate
 from bss_gan.runs import train
 from bss_gan.training import TRAIN_PRESETS, build_gan, train_epoch
 from speed import group_norm, the_seed_projects_way, usual_generator
