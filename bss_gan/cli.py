@@ -303,7 +303,7 @@ def _simulate(out, films, size, source, seed, workers, json_file):
     "Make pairs of simulated films of many people, machines and vendors: a film, and the same film without bone."
     from bss_gan.simulation import write_pairs
     _check_folder(out)
-    write_pairs(out, films, size, seed, workers, _show() == "bar", source, wide=True)
+    write_pairs(out, films, size, seed, workers, _show() == "bar", source=source, wide=True)
     click.echo(f"{out} holds these pairs of {size}x{size} pixels: sim_{seed}.png to sim_{seed + films - 1}.png.")
     seeds = list(range(seed, seed + films))
     _write_json(json_file, {"out": str(out), "films": films, "size": size, "source": source, "seeds": seeds})
