@@ -140,7 +140,7 @@ class Judgement:
     columns: slice     # columns of it
     turns: int         # anticlockwise quarter turns, 0 to 3, that bring the film upright
     bone_dark: bool    # True if bone is darker than lung as displayed
-    chest: float       # 0 to 1; from one half on it looks like a frontal chest film
+    chest: float       # 0 to 1; a frontal chest film has 0.5 or more
 
 
 def judge_film(

@@ -36,14 +36,14 @@ def example_film() -> Path:  # a PNG file, 666 rows x 640 columns, 8 bits, bone-
 # %% ../nbs/00_images.ipynb #d8ac6b83
 def show_films(
     images: list[np.ndarray],              # each (H, W) or (H, W, 1)
-    titles: list[str] | None = None,       # one title an image
+    titles: list[str] | None = None,       # one title per image
     residual: tuple[int, ...] = (),        # positions of the images that are differences, drawn around zero
     window: tuple[float, float] = (0, 1),  # grey values drawn black and white
     limit: float = 0.1,                    # a difference of +limit is full red, -limit full blue
-    columns: int | None = None,            # images in a row; default all
+    columns: int | None = None,            # images per row; default all
     width: float = 2.2,                    # width of a panel in inches
 ):                                         # matplotlib Figure
-    "Draws films side by side in one window, and differences around zero with one colour bar a row."
+    "Draws films side by side in one window, and differences around zero with one colour bar per row."
     import matplotlib.pyplot as plt
     images, columns = [np.squeeze(np.asarray(image, np.float32)) for image in images], columns or len(images)
     titles = ["\n".join(textwrap.wrap(str(title), int(15 * width), break_long_words=False)) for title in titles or []]
@@ -77,7 +77,7 @@ class BadImage(BadInput):
 
 
 def _wrong_form(image):
-    "What is wrong with the type or shape of an image argument, and what to do; an empty text if nothing is."
+    "What is wrong with the type or shape of an image argument, and what to do; an empty string if nothing is."
     if isinstance(image, (str, os.PathLike)): return f"a file name ({image}). Open the file first: open_film(path).xray"
     if hasattr(image, "xray") or hasattr(image, "grey"): return "an opened film. Pass its pixels: film.xray"
     if isinstance(image, (list, tuple)): return f"a list of {len(image)}; turn it into an array first"
@@ -110,7 +110,7 @@ def check_image(
     like: np.ndarray | None = None,  # an array (H, W, 1) whose shape the image must have
     low: float = 0,                  # the smallest value allowed: 0, or -1 for a difference of two films
 ) -> np.ndarray:                     # the same image as float32
-    "Lets in an array that follows the image contract; raises `BadInput` that says what it got and what to do."
+    "Returns an array that follows the image contract; otherwise raises a `BadInput` that says what to do."
     contract = f"{what} must be an array of float32, shape (H, W, 1), values from {low} to 1"
     if wrong := _wrong_form(image): raise BadInput(f"{contract}; got {wrong}.")
     least, most = float(image.min()), float(image.max())  # NaN if any value is
@@ -158,7 +158,7 @@ def _widen_depth(depth, count, bits):
 
 def guess_white(
     numbers: np.ndarray,                 # (H, W) integers, the stored numbers of a film
-    bits: int,                           # bits of a number: 16 for a plain 16-bit file, or what a header declares
+    bits: int,                           # bits per number: 16 for a plain 16-bit file, or what a header declares
     padding: np.ndarray | None = None,   # (H, W) bool, True where there is no picture
 ) -> tuple[int, str]:                    # the number that means white, 2**depth - 1, and a note, "" without a guess
     "The white of a film: the smallest depth that everything but frame, markers and hot pixels fits into."
@@ -279,7 +279,7 @@ def read_bytes(
 class _Picture:
     "What an image file holds."
     pixels: np.ndarray     # (H, W) or (H, W, channels), as stored
-    bits: int = 0          # bits of a number as the file declares them, if that says more than the type of the numbers
+    bits: int = 0          # bits per number that the file declares, if that says more than the type of the numbers
     turned: int = 1        # EXIF orientation, 1 to 8
     negative: bool = False # True if the smallest number is shown white
     notes: tuple = ()
@@ -290,7 +290,7 @@ def _check_size(width, height, length, path):
     size = f"{width} x {height}"
     if width * height > MAX_PIXELS:
         raise _refusal(path, f"has more than {MAX_PIXELS:,} pixels ({size})", "Reduce the image first")
-    if width * height > 1000 * length:  # no film packs that well, and decoders fill in what is missing with grey
+    if width * height > 1000 * length:  # no film packs that well, and decoders fill gaps with grey
         raise _refusal(path, f"is damaged ({size} pixels in {length} bytes)", "Copy it again")
     if min(width, height) < MIN_SIDE:
         raise _refusal(path, f"{size} pixels are too few", f"A chest film has at least {MIN_SIDE} on each side")
@@ -388,7 +388,7 @@ def _read_jsrt(data, path):
     return _Picture(pixels, 12, notes=("read as an original JSRT film: 2048 x 2048, 12 bits",))
 
 # %% ../nbs/00_images.ipynb #4dd38238
-logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it finds odd in a file goes into our messages
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # the library reports what tifffile finds odd
 
 
 def _film_page(pages, path):
@@ -492,7 +492,7 @@ class RawFilm:
     numbers: np.ndarray                  # (H, W) int32, the stored numbers
     table: np.ndarray                    # (N,) float32 in [0, 1], monotone: the grey of each number from `lowest` up
     lowest: int = 0                      # the smallest number that a pixel can hold
-    depth: int = 8                       # bits of a number in the file: 8 or 16
+    depth: int = 8                       # bits per number in the file: 8 or 16
     padding: np.ndarray | None = None    # (H, W) bool, True where there is no picture: padding, frame, marker
     notes: tuple = ()                    # remarks for a report, for example "JPEG data in a file named .png"
     doubt: str = ""                      # why the file itself says that this is not a frontal chest film, or ""
@@ -527,7 +527,7 @@ def _find_white(numbers, depth, declared, given):
 
 
 def _turn_upright(pixels, orientation):
-    "Pixels as a viewer shows them that obeys the EXIF orientation, 2 to 8."
+    "Pixels as shown by a viewer that obeys the EXIF orientation, 2 to 8."
     if orientation in (5, 6, 7, 8): pixels = np.swapaxes(pixels, 0, 1)
     flips = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}.get(orientation, ())
     return np.ascontiguousarray(np.flip(pixels, flips))
@@ -542,7 +542,7 @@ def decode_image(
     pixels, alpha = _one_channel(picture.pixels, path)
     numbers, depth, fits = _whole_numbers(pixels, path)
     notes += alpha + fits
-    if pixels.dtype.kind == "f": white, guess = 65535, ""  # values from 0 to 1 say it themselves
+    if pixels.dtype.kind == "f": white, guess = 65535, ""  # values from 0 to 1: white is 1
     else: white, guess = _find_white(numbers, depth, picture.bits, white)
     if picture.negative:
         numbers, notes = np.maximum(white - numbers, 0), (*notes, "white is stored as 0: inverted, as the file says")
@@ -569,7 +569,7 @@ def _find_places(grey, table):
 
 def to_stored(
     raw: RawFilm,        # the film that a result belongs to
-    grey: np.ndarray,    # (H, W) or (H, W, 1) float in [0, 1], the result as it is to be displayed
+    grey: np.ndarray,    # (H, W) or (H, W, 1) float in [0, 1], the result as it should be displayed
 ) -> np.ndarray:         # (H, W) int32, in the numbers of the film's file
     "The numbers that show `grey`; padding and unchanged pixels keep theirs. Raises `BadInput` for a wrong image."
     grey = grey[..., None] if isinstance(grey, np.ndarray) and grey.ndim == 2 else grey
@@ -580,7 +580,7 @@ def to_stored(
     return numbers if raw.padding is None else np.where(raw.padding, raw.numbers, numbers)
 
 # %% ../nbs/00_images.ipynb #6f54aae3
-OUTPUTS = ".bss_gan.jsonl"  # in every folder that bss_gan writes into: which of its files are our own
+OUTPUTS = ".bss_gan.jsonl"  # in every folder that bss_gan writes into: a list of what it wrote there
 
 
 def record_output(
@@ -621,7 +621,7 @@ def atomic_path(
 def write_film(
     path: str | os.PathLike,  # where to write, ending in .png
     image: np.ndarray,        # (H, W, 1) float in [0, 1], bone-bright
-    depth: int = 8,           # bits of a grey value: 8 or 16
+    depth: int = 8,           # bits per grey value: 8 or 16
     bone_dark: bool = False,  # True writes a negative
     white: int | None = None, # the grey value that means 1.0; default the largest of the depth
 ) -> Path:                    # the path written
