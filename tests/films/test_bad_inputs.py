@@ -6,7 +6,7 @@ import ctypes, re, shutil, struct, unicodedata, zlib
 
 import cv2, nbformat, numpy as np, pytest
 from PIL import Image
-from project import COMMAND, NBS, ROOT, python, run
+from helpers.project import COMMAND, NBS, ROOT, python, run
 
 from bss_gan.images import BadImage, example_film
 from bss_gan.dicom import open_film
