@@ -2,7 +2,7 @@
 import fcntl, os, shutil, sysconfig, zipfile
 
 import nbformat, pytest
-from project import COMMAND, FULL, NO_DATA, ROOT, SHARED_DATA, STUBS, copy_project, python, run
+from helpers.project import COMMAND, FULL, NO_DATA, ROOT, SHARED_DATA, STUBS, copy_project, python, run
 
 
 @pytest.fixture(scope="session")

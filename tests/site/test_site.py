@@ -10,7 +10,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 import nbformat, pytest
 from axe_playwright_python.base import AXE_FILE_PATH
 
-from project import NBS, NOTEBOOKS, ROOT, copy_project, documented_lines, name, python, run, settings, tool
+from helpers.project import NBS, NOTEBOOKS, ROOT, copy_project, documented_lines, name, python, run, settings, tool
 
 SETTINGS = settings()
 SITE = f"{SETTINGS['doc_host']}{SETTINGS['doc_baseurl']}/"
@@ -59,7 +59,7 @@ def project(tmp_path_factory):
     (folder / ".github").mkdir()
     for document in DOCUMENTS: shutil.copy(ROOT / document, folder / document)
     nbformat.write(interactive(), folder / f"nbs/{INTERACTIVE}.ipynb")
-    run("bash", "-euc", documented_lines("tests/test_site.py"), cwd=folder, env={"PATH": f"{tool('python').parent}:{os.environ['PATH']}"})
+    run("bash", "-euc", documented_lines("tests/site/test_site.py"), cwd=folder, env={"PATH": f"{tool('python').parent}:{os.environ['PATH']}"})
     return folder
 
 

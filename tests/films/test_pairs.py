@@ -2,7 +2,7 @@
 import json, re, shutil, warnings
 
 import cv2, numpy as np, pydicom, pytest
-from project import COMMAND, run
+from helpers.project import COMMAND, run
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 

@@ -6,7 +6,7 @@ import ctypes, re, shutil, struct, unicodedata, zlib
 
 import cv2, nbformat, numpy as np, pytest
 from PIL import Image
-from project import COMMAND, NBS, ROOT, python, run
+from helpers.project import COMMAND, NBS, ROOT, python, run
 
 from bss_gan.images import BadImage, example_film
 from bss_gan.dicom import open_film
@@ -317,7 +317,7 @@ def test_the_page_lists_every_case_once():
 
 @pytest.mark.parametrize("file", sorted({file for _, file, _ in ROWS}))
 def test_every_test_that_the_page_names_exists(file):
-    listed = python("-m", "pytest", "--collect-only", "-q", ROOT / "tests" / file, cwd=ROOT).stdout
+    listed = python("-m", "pytest", "--collect-only", "-q", next((ROOT / "tests").rglob(file)), cwd=ROOT).stdout
     for number, _, test in (row for row in ROWS if row[1] == file):
         carry_it = [line for line in listed.splitlines() if re.search(rf"(?<!\d){number}(?!\d)", line.partition("::")[2]) and test in line]
         assert carry_it, f"no test in {file} carries {number} and is called {test or 'anything'}"

@@ -2,8 +2,8 @@
 import json, os, socket, subprocess, sys, time
 
 import numpy as np, pytest
-from project import python
-from test_processes import weights
+from helpers.project import python
+from helpers.little_runs import weights
 
 # 16-bit sums depend on how a batch is shared out, so everything here counts in 32 bits. A small network compiles quickly.
 TRAIN = """

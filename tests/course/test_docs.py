@@ -1,7 +1,7 @@
 """The pages say what was measured."""
 import csv, json
 
-from project import NBS, ROOT
+from helpers.project import NBS, ROOT
 
 
 def test_the_lesson_on_each_part_shows_the_figures_that_were_measured():

@@ -5,7 +5,7 @@ import json, shutil
 from pathlib import Path
 
 import h5py, numpy as np, pytest
-from project import COMMAND, python, run
+from helpers.project import COMMAND, python, run
 
 from bss_gan.images import example_film
 from bss_gan.export import BadWeights, find_weights, load_network, openvino_function, shipped_weights

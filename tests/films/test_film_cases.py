@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2, imagecodecs, nbformat, numpy as np, pydicom, pytest
 from click.testing import CliRunner
 from PIL import Image
-from project import COMMAND, NBS
+from helpers.project import COMMAND, NBS
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate

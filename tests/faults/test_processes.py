@@ -1,6 +1,6 @@
 """What is saved in one process is the same in another one; memory over epochs, and threads that begin together."""
 import numpy as np, pytest
-from project import python
+from helpers.project import python
 
 SAVE = """
 import sys, numpy as np, keras
@@ -31,16 +31,6 @@ for name in ("generator", "discriminator"):
 def test_networks_are_equal_in_a_fresh_process(preset, tmp_path):
     python("-c", SAVE, preset, tmp_path)
     assert python("-c", LOAD, tmp_path).stdout.split() == ["generator", "0.0", "discriminator", "0.0"]
-
-
-def weights(run_folder):
-    "Every array of both networks of a run, by name."
-    import h5py
-    arrays = {}
-    for network in ("generator", "discriminator"):
-        with h5py.File(run_folder / f"{network}.weights.h5") as file:
-            file.visititems(lambda name, item: arrays.update({(network, name): item[()]}) if isinstance(item, h5py.Dataset) else None)
-    return arrays
 
 
 MEMORY = """

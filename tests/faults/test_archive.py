@@ -1,26 +1,16 @@
 """A tree of films, killed at any moment, ends as if nothing had happened; dead workers and full disks cost a retry and nothing else.
 
-`python tests/test_archive.py 20000` does as many small films and prints how much memory that took: some minutes."""
+`python tests/faults/test_archive.py 20000` does as many small films and prints how much memory that took: some minutes."""
 import hashlib, json, multiprocessing, os, random, shutil, signal, subprocess, sys, tempfile, threading, time
 from pathlib import Path
 
 import cv2, numpy as np, pytest
-from project import python
+from helpers.archives import DONE, FILES, QUARANTINED, check_complete, contents, manifest, run_folder, write_films
+from helpers.project import FULL, ROOT, python
 
 import bss_gan.archive
 from bss_gan.archive import archive
 from bss_gan.images import BadInput, atomic_path, example_film
-
-SAVE = """
-import sys
-from bss_gan.files import save_network, set_seed
-from bss_gan.files import ModelConfig
-from bss_gan.model import build_discriminator, build_generator
-set_seed(3)
-config = ModelConfig(size=32, base=2, levels=2, d_base=2, d_levels=2)
-for name, build in (("generator", build_generator), ("discriminator", build_discriminator)):
-    save_network(build(config), config, f"{sys.argv[1]}/{name}")
-"""
 
 RUN = """
 import json, sys
@@ -29,26 +19,6 @@ if __name__ == "__main__":
     source, out, weights = sys.argv[1:]
     print(json.dumps(archive(source, out, weights, workers=2, progress=lambda counts: print(json.dumps(counts), flush=True))))
 """
-
-
-def write_films(folder, number, seed=0):
-    "Small films, all different, forty to a folder."
-    grey, rng = cv2.imread(str(example_film()), cv2.IMREAD_UNCHANGED), np.random.default_rng(seed)
-    for film in range(number):
-        path = folder / f"{film // 400:02}" / f"Station {film // 40 % 10}" / f"{film % 40}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        small = cv2.resize(grey, (64, 64), interpolation=cv2.INTER_AREA)
-        assert cv2.imwrite(str(path), cv2.add(small, rng.integers(0, 9, small.shape, np.uint8)))
-
-
-def run_folder(folder):
-    "The run folder of a network so small that it takes no time; what it does to a film does not matter here."
-    folder.mkdir()
-    python("-c", SAVE, folder)
-    return folder
-
-
-FILES, DONE, QUARANTINED, SKIPPED = 127, 120, 4, 3
 
 
 @pytest.fixture(scope="module")
@@ -72,30 +42,9 @@ def films(tmp_path_factory):
     return folder
 
 
-def contents(folder):
-    "Bytes of every file below a folder, but for the lists."
-    lists = {".manifest.lock", "manifest.jsonl", ".bss_gan.jsonl"}
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*")
-            if path.is_file() and not path.is_symlink() and path.name not in lists}
-
-
 def times(folder):
     "Time and number of every entry below a folder, folders included."
     return {str(path): (path.lstat().st_mtime_ns, path.lstat().st_ino) for path in folder.rglob("*") if path.name != ".manifest.lock"}
-
-
-def manifest(out):
-    "Path -> last line of the list; each line must be whole."
-    return {row["path"]: row for row in map(json.loads, (out / "manifest.jsonl").read_text(encoding="utf-8").splitlines())}
-
-
-def check_complete(out, counts, **other):
-    expected = {"files": FILES, "done": DONE, "quarantined": QUARANTINED, "skipped": SKIPPED, "waiting": 0} | other
-    assert {name: counts[name] for name in expected} == expected
-    rows = manifest(out)
-    assert len(rows) == counts["files"]
-    statuses = [row["status"] for row in rows.values()]
-    assert [statuses.count(status) for status in ("done", "quarantined", "skipped")] == [counts[s] for s in ("done", "quarantined", "skipped")]
 
 
 @pytest.fixture(scope="module")
@@ -314,7 +263,7 @@ import subprocess, sys
 from pathlib import Path
 from bss_gan.archive import archive
 from bss_gan.images import BadInput
-from test_archive import DONE, QUARANTINED, check_complete, contents, manifest
+from helpers.archives import DONE, QUARANTINED, check_complete, contents, manifest
 if __name__ == "__main__":
     films, tiny, whole, disk = map(Path, sys.argv[1:])
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", disk], check=True)
@@ -338,7 +287,7 @@ def test_59_disk_full(films, tiny, whole, tmp_path):
     (tmp_path / "disk").mkdir()
     if shutil.which("unshare") is None or subprocess.run([*space, "mount", "-t", "tmpfs", "tmpfs", tmp_path / "disk"]).returncode:
         pytest.skip("no small disk can be mounted here")
-    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    paths = os.pathsep.join([str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run([*space, sys.executable, "-c", DISK, films, tiny, whole, tmp_path / "disk"], capture_output=True, text=True,
                           env=os.environ | {"PYTHONPATH": paths}, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -410,7 +359,7 @@ def test_a_changed_film_is_done_again(films, tiny, tmp_path):
 @pytest.fixture(scope="module")
 def scans(tmp_path_factory):
     "Films in DICOM: one with two copies, three that clash, one beside a broken one with its UID, and one more."
-    from test_dicom import make
+    from helpers.dicom_films import make
     folder, grey = tmp_path_factory.mktemp("scans") / "scans", cv2.resize(cv2.imread(str(example_film()), 0), (64, 64)) / np.float32(255)
     for ward in ("north", "south"): (folder / ward).mkdir(parents=True)
     for number in range(4): make(folder / f"north/{number}.dcm", xray=grey, SOPInstanceUID=f"1.2.{number}", PatientID=f"{number}")
@@ -534,8 +483,9 @@ def measure(number, source, out, weights):
 
 
 def test_memory_stays_flat(tiny, tmp_path):
-    write_films(tmp_path / "films", 1000)
-    _, peak, growth, _ = measure(1000, tmp_path / "films", tmp_path / "out", tiny)
+    number = 20_000 if FULL else 1000
+    write_films(tmp_path / "films", number)
+    _, peak, growth, _ = measure(number, tmp_path / "films", tmp_path / "out", tiny)
     assert peak < 1500 and growth < 20, (peak, growth)
 
 

@@ -1,11 +1,11 @@
 """The cells of the notebooks pass as tests, and every lesson has its frame.
 
-A lesson runs once, as Colab runs it (tests/test_colab.py). Here nbdev runs what does not open in Colab, and one chapter to
+A lesson runs once, as Colab runs it (tests/course/test_colab.py). Here nbdev runs what does not open in Colab, and one chapter to
 show that its own way works as well; with FULL=1 it runs them all."""
 import re
 
 import nbformat, pytest
-from project import FULL, NBS, NOTEBOOKS, ROOT, answers, blocks, name, run, tool
+from helpers.project import FULL, NBS, NOTEBOOKS, ROOT, answers, blocks, name, run, tool
 
 CHAPTERS = [path for path in NOTEBOOKS if re.match(r"\d\d_", path.name)]
 LESSONS = [*CHAPTERS, *(path for path in NOTEBOOKS if path.parent.name == "tutorials")]

@@ -3,7 +3,7 @@ import json, re, zipfile
 from importlib.metadata import requires
 
 import pytest
-from project import FULL, ROOT, run, settings
+from helpers.project import FULL, ROOT, run, settings
 
 MAKE_FILM = """
 from bss_gan.images import write_film

@@ -1,15 +1,14 @@
 """The machine fails: full disks, killed processes, a Drive that doesn't answer, a loss that breaks. Numbers as in the list of faults.
 
-KILLS=25 pytest tests/test_faults.py -k "any_moment or lost_while"   kills a training 25 times, and loses 25 machines, not 5."""
+With FULL=1 a training is killed 25 times, and 25 machines are lost."""
 import errno, hashlib, json, multiprocessing, os, random, shutil, signal, subprocess, sys, time
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import cv2, h5py, numpy as np, pytest
-from PIL import Image
-from project import COMMAND, python, run, tree
-from test_processes import weights
+import cv2, numpy as np, pytest
+from helpers.little_runs import train_little, weights, whole_files
+from helpers.project import COMMAND, FULL, ROOT, python, run, tree
 
 import bss_gan.data, bss_gan.files
 from bss_gan.images import BadInput
@@ -18,7 +17,7 @@ from bss_gan.data import BadFolder, find_pairs, find_same_patients, load_pairs, 
 from bss_gan.simulation import simulate, write_pairs
 from bss_gan.testing import load_suppressor, suppress_files
 
-KILLS = int(os.environ.get("KILLS", 5))
+KILLS = 25 if FULL else 3
 
 
 @cache
@@ -32,20 +31,6 @@ def write_films(folder, n, side=160):
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(n): assert cv2.imwrite(str(folder / f"{number:03}.png"), chest(number, side))
     return folder
-
-
-def whole_files(folder):
-    "Opens every visible file in a folder, and gives their names; a file that is half written can't be opened."
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and "checkpoints" not in path.parts and path.name[0] != ".")
-    for path in files:
-        if path.suffix == ".png": Image.open(path).load()
-        if path.suffix == ".json": json.loads(path.read_text())
-        if path.suffix == ".h5": weights_of(path)
-    return [path.name for path in files]
-
-
-def weights_of(path):
-    with h5py.File(path) as file: file.visititems(lambda name, item: item[()] if isinstance(item, h5py.Dataset) else None)
 
 
 # A full disk
@@ -269,31 +254,6 @@ def test_62_a_second_suppress_writes_the_same_bytes(trained, tmp_path):
 
 
 # Training
-
-def copy_slowly(source, target):
-    "shutil.copy2, on a Drive that takes its time."
-    data = Path(source).read_bytes()
-    with open(target, "wb") as file:
-        for half in (data[:len(data) // 2], data[len(data) // 2:]):
-            file.write(half)
-            file.flush()
-            time.sleep(0.005)
-    shutil.copystat(source, target)
-
-
-def train_little(data, folder, epochs, resume, drive=None):
-    "Trains with everything that a resumed run has to restore: both optimisers, a falling rate, windows, a running mean."
-    import bss_gan.training
-    from bss_gan.files import ModelConfig
-    from bss_gan.runs import fetch_run, keep_copy, train
-    bss_gan.training.fastest_policy = lambda: "float32"
-    model = ModelConfig(size=32, base=2, levels=2, convs=1, conditional=True, d_base=2, d_levels=1)
-    config = replace(bss_gan.training.TRAIN_PRESETS["residual"], model=model, epochs=epochs, crop=24, crops=2, average=0.9, nodules=0.5)
-    split = split_by_case(find_pairs(data).pairs, 0.1, 0.1)
-    if drive:
-        if resume: fetch_run(drive, folder)
-        shutil.copy2 = copy_slowly
-    train(split, Path(folder), config, resume, "none", keep_copy(folder, drive) if drive else None)
 
 
 def bits(folder):
@@ -532,7 +492,7 @@ def refused(action, *words):
 TRAIN = """
 import sys
 from pathlib import Path
-from test_faults import train_little
+from helpers.little_runs import train_little
 from bss_gan.images import BadInput
 data, run, epochs, resume, copy = sys.argv[1:]
 try: train_little(Path(data), Path(run), int(epochs), resume == "resume", Path(copy) if copy else None)
@@ -542,7 +502,7 @@ except BadInput as error: sys.exit(str(error))
 
 def train_here(data, folder, epochs=1, resume=False, copy="", status=0, cwd=None):
     "Trains a little in another process, and gives what it prints to stderr."
-    env = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent)])}
+    env = {"PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), str(ROOT)])}
     return python("-c", TRAIN, data, folder, epochs, "resume" if resume else "", copy, status=status, env=env, cwd=cwd).stderr
 
 

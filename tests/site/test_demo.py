@@ -11,8 +11,8 @@ from PIL import Image
 from pydicom import uid
 from pydicom.encaps import encapsulate
 
-from project import NBS, ROOT, documented_lines, run, tool
-from test_dicom import BYTES, GREY, SAME_CHEST, built, dataset, film12, renamed, save
+from helpers.project import NBS, ROOT, documented_lines, run, tool
+from helpers.dicom_films import BYTES, GREY, SAME_CHEST, built, dataset, film12, renamed, save
 
 from bss_gan.images import example_film, resize, write_film
 from bss_gan.dicom import decode_dicom, open_film
@@ -64,7 +64,7 @@ def site(serve, made_once):
     "The server of a folder that holds the page as `demo`: made by the line of CONTRIBUTING, or that of BSS_GAN_SITE, which saves a minute."
     def build(folder):
         (folder / ".ci").symlink_to(ROOT / ".ci")
-        run("bash", "-euc", documented_lines("tests/test_demo.py"), cwd=folder, env={"PATH": f"{tool('python').parent}:{os.environ['PATH']}"})
+        run("bash", "-euc", documented_lines("tests/site/test_demo.py"), cwd=folder, env={"PATH": f"{tool('python').parent}:{os.environ['PATH']}"})
 
     folder = Path(os.environ["BSS_GAN_SITE"]) if "BSS_GAN_SITE" in os.environ else made_once("demo", build) / "_proc/_docs"
     return serve(functools.partial(Plain, directory=folder))

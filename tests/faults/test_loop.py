@@ -5,8 +5,8 @@ import hashlib, json, os, pickle, shutil, signal, subprocess, sys, time
 from pathlib import Path
 
 import cv2, numpy as np, pytest
-from project import python
-from test_archive import manifest, run_folder, write_films
+from helpers.project import python
+from helpers.archives import manifest, run_folder, write_films
 
 from bss_gan.archive import archive
 from bss_gan.dicom import open_film

@@ -2,7 +2,7 @@
 import configparser, hashlib, os, re, shutil, subprocess, sys, textwrap
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 NBS = ROOT / "nbs"
 NOTEBOOKS = sorted(path for path in NBS.rglob("*.ipynb") if not any(part[0] in "._" for part in path.relative_to(NBS).parts))
 SHARED_DATA = Path(os.environ.get("BSS_GAN_DATA", ROOT.parent / "shared" / "data"))

@@ -2,7 +2,7 @@
 import ast, fnmatch, json, os, re, shutil, sys, tomllib
 
 import nbformat, pytest, yaml
-from project import FULL, NBS, NOTEBOOKS, ROOT, copy_project, documented_lines, name, python, run, settings, tool
+from helpers.project import FULL, NBS, NOTEBOOKS, ROOT, copy_project, documented_lines, name, python, run, settings, tool
 
 SETTINGS = settings()
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -209,7 +209,7 @@ def test_readme_links_are_absolute():
 
 
 def test_a_change_of_a_chapter_goes_as_contributing_says(tmp_path):
-    lines = re.sub("^nbdev_test.*", "", documented_lines("tests/test_project.py"), flags=re.M)  # tests/test_notebooks.py does this for every chapter
+    lines = re.sub("^nbdev_test.*", "", documented_lines("tests/course/test_project.py"), flags=re.M)  # tests/course/test_notebooks.py does this for every chapter
     project = copy_project(tmp_path)
     for part in (".ci", ".gitignore", "README.md"):
         if (ROOT / part).is_dir(): shutil.copytree(ROOT / part, project / part)

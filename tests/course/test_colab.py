@@ -6,7 +6,7 @@ it. With FULL=1, everything has the versions that Colab has."""
 import fnmatch, json, re
 
 import nbformat, pytest
-from project import FULL, NOTEBOOKS, STUBS, answers, name, run
+from helpers.project import FULL, NOTEBOOKS, STUBS, answers, name, run
 
 OPENED = [path for path in NOTEBOOKS if f"/nbs/{name(path)})" in path.read_text()]  # its badge leads to itself
 

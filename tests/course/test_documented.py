@@ -4,7 +4,7 @@ A line that is neither run, nor parsed, nor listed with a reason below, fails.""
 import re, shlex, shutil
 
 import nbformat, pytest, yaml
-from project import COMMAND, NOTEBOOKS, ROOT, run
+from helpers.project import COMMAND, NOTEBOOKS, ROOT, run
 
 from bss_gan.cli import main
 from bss_gan.simulation import write_pairs

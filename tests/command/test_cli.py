@@ -4,9 +4,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import cv2, numpy as np, pytest
-from project import COMMAND, ROOT, copy_project, python, run, settings, tool
+from helpers.project import COMMAND, ROOT, copy_project, python, run, settings, tool
 from pydicom import uid
-from test_faults import whole_files
+from helpers.little_runs import whole_files
 
 from bss_gan.cli import main
 from bss_gan.images import OUTPUTS, example_film, write_film

@@ -5,8 +5,8 @@ from pathlib import Path
 import cv2, nbformat, numpy as np, pytest
 from jupyter_client.manager import start_new_kernel
 from PIL import Image
-from project import NBS, ROOT
-from test_processes import weights
+from helpers.project import NBS, ROOT
+from helpers.little_runs import weights
 
 from bss_gan.images import example_film, resize
 from bss_gan.dicom import open_film

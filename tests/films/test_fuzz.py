@@ -1,6 +1,6 @@
 """A file broken at random ends in `BadInput`, never in another error, a crash, a long wait or full memory. tests/fuzz/run.py searches longer."""
 import pytest
-from project import ROOT, python
+from helpers.project import ROOT, python
 
 BREAK = r"""
 import faulthandler, random, re, sys, tempfile

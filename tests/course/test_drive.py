@@ -5,7 +5,7 @@ that take seconds, and of the others the line alone is looked at."""
 import re, shutil
 
 import nbformat, pytest
-from project import FULL, NBS, NOTEBOOKS, name
+from helpers.project import FULL, NBS, NOTEBOOKS, name
 
 CHANGE = re.compile(r"^(\w+) = .*# on your Drive: (\1 = .+)$", re.M)  # the line to change, and to what
 ON_DRIVE = [NBS / path for path in ("04_data.ipynb", "11_metrics.ipynb", "12_training.ipynb", "15_testing.ipynb", "tutorials/own_data_on_drive.ipynb")]

@@ -1,6 +1,6 @@
 """Real radiographs: they can't be redistributed, so these tests skip where they are missing."""
 import cv2, pytest
-from project import COMMAND, run
+from helpers.project import COMMAND, run
 
 from bss_gan.dicom import open_film
 from bss_gan.files import find_films
