@@ -320,10 +320,10 @@ def _steps(name, config, arrays):
 
 # %% ../nbs/14_export.ipynb #bc03e40b
 def _import_openvino():
-    "OpenVINO without the package that reports its use to its makers."
+    "Imports OpenVINO without the package that reports its use to its makers."
     sys.modules.setdefault("openvino_telemetry", None)  # an import of it fails, as if it were not installed
     import openvino
-    openvino.Tensor(np.zeros(1, np.float32)).data  # two threads that both do this first wait for each other for ever
+    openvino.Tensor(np.zeros(1, np.float32)).data  # two threads that both do this first would deadlock
     return openvino
 
 def _openvino_model(steps, result, inputs):

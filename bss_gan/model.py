@@ -67,7 +67,7 @@ def build_discriminator(
     config: ModelConfig,       # shape of the network
     policy: str = "float32",   # Keras dtype policy, as in `build_generator`
 ) -> keras.Model:              # logits: (N, 1) for a whole film, or (N, h, w, 1) for patches if config.conditional
-    "Builds the judge of [x-ray, candidate] if `config.conditional`, else of the candidate alone."
+    "Builds the judge, which sees [x-ray, candidate] if `config.conditional`, otherwise only the candidate."
     candidate = keras.Input((None, None, 1), name="candidate")
     xray = keras.Input((None, None, 1), name="xray")
     x = layers.Concatenate(dtype=policy)([xray, candidate]) if config.conditional else candidate
@@ -89,7 +89,7 @@ def judge(
     candidate: tf.Tensor,        # (N, H, W, 1) films to judge
     training: bool = False,      # True inside a training step
 ) -> tf.Tensor:                  # logits as the discriminator gives them
-    "Asks a discriminator, whether or not it wants to see the x-ray."
+    "Asks a discriminator of either kind; only a conditional one gets to see the x-ray."
     return discriminator([xray, candidate] if len(discriminator.inputs) == 2 else candidate, training=training)
 
 # %% ../nbs/09_model.ipynb #95a2ebbc
@@ -148,10 +148,10 @@ class BoneSuppressionGAN(keras.Model):
         g_optimizer,              # keras.Optimizer of the generator
         d_optimizer,              # keras.Optimizer of the discriminator
         pixel_loss,               # function of (soft, pred) -> scalar
-        adversarial_losses,       # of logits -> scalar: the generator's (fake), the discriminator's (real, *fakes)
-        adversarial_weight,       # weight of the generator's adversarial loss, from 0
-        pixel_weight=1.0,         # weight of its pixel loss, from 0
-        average=0.0,              # decay of the running mean of its weights, 0 to 1; 0 keeps none
+        adversarial_losses,       # two functions of logits: the generator's (fake), the discriminator's (real, *fakes)
+        adversarial_weight,       # weight of the generator's adversarial loss, at least 0
+        pixel_weight=1.0,         # weight of the generator's pixel loss, at least 0
+        average=0.0,              # decay of the running mean of the generator's weights, 0 to 1; 0 keeps none
     ):
         "Sets the optimisers, the losses and their weights."
         super().compile()
