@@ -50,7 +50,7 @@ class Scan:
         return np.array([(len(self.soft) - 1) / 2, *self.lungs[1:].mean(1)])
 
     @cached_property
-    def rows_per_row(self) -> int:   # into how many rows to divide a row, so that none is higher than 1.5 mm
+    def rows_per_row(self) -> int:   # into how many rows to divide a row, so that none is taller than 1.5 mm
         return int(np.ceil(self.voxel[1] / 1.5))
 
     @cached_property
@@ -62,7 +62,7 @@ class Scan:
 # %% ../nbs/07_ct.ipynb #d1b82154
 def save_scan(
     scan: Scan,                # the scan
-    path: str | os.PathLike,   # the file; its name gets the ending .npz
+    path: str | os.PathLike,   # the file; its name gets the extension .npz
 ) -> None:
     "Writes a scan to a compressed file."
     with atomic_path(Path(path).with_suffix(".npz")) as part:
@@ -152,7 +152,7 @@ def _in_slabs(volume, thick, join):
 def read_scan(
     ct: str | os.PathLike,           # NIfTI file in Hounsfield units
     labels: str | os.PathLike,       # NIfTI file of the same shape, whole numbers
-    parts: dict = TOTALSEGMENTATOR,  # part -> its numbers among the labels; only the bones are indispensable
+    parts: dict = TOTALSEGMENTATOR,  # part -> its numbers among the labels; only the bones are required
     slab: float = 3.5,               # mm from front to back to join into one slab
 ) -> Scan:
     "Reads a CT with labels; raises `BadInput` if nibabel is missing, a file cannot be read, or the two do not fit."
@@ -185,7 +185,7 @@ def project_scan(
     scan: Scan,                        # the patient
     beam: Beam,                        # the geometry
     stretch: tuple = (1.0, 1.0, 1.0),  # scale of the patient's width, height and depth
-    strength: float = 1.0,             # what a mm of bone counts
+    strength: float = 1.0,             # how much each mm of bone counts
 ) -> Thickness:
     "Projects a CT; the masks have the same names as those of the parametric patient."
     small = replace(beam, size=min(beam.size, 512))

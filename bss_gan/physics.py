@@ -185,7 +185,7 @@ def detect(
 def local_contrast(
     density: np.ndarray,  # (H, W) float32
     pixel: float,         # mm
-    lift: np.ndarray,     # (7,) added contrast of details of the size of OCTAVES, 0 leaves them
+    lift: np.ndarray,     # (7,) added contrast of details of the size of OCTAVES; 0 leaves them as they are
 ) -> np.ndarray:          # (H, W)
     "Raises the contrast of details, each size by its own factor, with a Laplacian pyramid."
     if not np.any(lift): return density

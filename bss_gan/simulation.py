@@ -52,7 +52,7 @@ def bend_patient(
 
 # %% ../nbs/08_simulation.ipynb #4daabd28
 def _sharpen_bone(patient, amount):
-    "Returns some of the edges that the thick slices of a CT have blurred."
+    "Restores some of the edges that the thick slices of a CT have blurred."
     blurred = cv2.GaussianBlur(patient.bone, (0, 0), 1 / patient.pixel)
     return replace(patient, bone=np.clip(patient.bone + amount * (patient.bone - blurred), 0, patient.soft))
 
@@ -136,7 +136,7 @@ def _draw_devices(rng):
 
 # %% ../nbs/08_simulation.ipynb #8ef76fc8
 def _stroke(knots, across, size):
-    "A line through knots (K, 2), or a disc around a single one, in pixels: 1 inside, 0 outside, smooth between."
+    "A line through knots (K, 2), or a disc around a single one, in pixels: 1 inside, 0 outside, smooth in between."
     image = np.zeros((size, size), np.uint8)
     if len(knots) == 1:
         cv2.circle(image, np.round(knots[0] * 16).astype(int).tolist(), round(across * 8), 255, -1, cv2.LINE_AA, 4)
@@ -144,7 +144,7 @@ def _stroke(knots, across, size):
     points = smooth_curve(np.column_stack([knots, np.zeros(len(knots))]), 200)[:, :2]
     points = [np.round(points * 16).astype(np.int32)]
     cv2.polylines(image, points, False, 255, max(1, round(across)), cv2.LINE_AA, 4)
-    return image * np.float32(min(1, across) / 255)  # thinner than a pixel: one pixel wide and as much weaker
+    return image * np.float32(min(1, across) / 255)  # thinner than a pixel: drawn one pixel wide, but weaker
 
 
 def add_devices(
@@ -337,7 +337,7 @@ def _missing_pairs(folder, seeds, settings):
 
 
 def _open_folder(folder, settings):
-    "Writes down how the films of a folder are made, and reserves their names."
+    "Records how the films of a folder are made, and reserves their names."
     if not (folder / "simulation.json").exists(): write_json(folder / "simulation.json", settings)
     for side in (folder / "source", folder / "target"):
         side.mkdir(exist_ok=True)
@@ -359,7 +359,7 @@ def write_pairs(
     missing = _missing_pairs(folder, range(seed, seed + n), settings)
     made = _pairs(missing, size, patient.get("source", "thorax"), settings["wide"], workers, progress)
     for pair, number in zip(made, missing):
-        if number == missing[0]: _open_folder(folder, settings)  # now that the first film could be made
+        if number == missing[0]: _open_folder(folder, settings)  # now that the first film has been made
         for part, image in zip(("source", "target"), pair):
             write_film(folder / part / f"sim_{number}.png", image, depth=16)
     return folder

@@ -33,7 +33,7 @@ def ellipsoid(
 
 
 def _picture(lengths, beam):
-    "Lays out one value a ray as a picture (size, size), enlarged if there were fewer rays than pixels."
+    "Lays out one value per ray as a picture (size, size), enlarged if there are fewer rays than pixels."
     side = int(len(lengths) ** 0.5)
     lengths = lengths.reshape(side, side).astype(np.float32)
     return cv2.resize(lengths, (beam.size, beam.size), interpolation=cv2.INTER_LINEAR)
@@ -91,7 +91,7 @@ def _splat(curves, beam):
     steps = np.concatenate([np.linalg.norm(np.diff(c, axis=-2), axis=-1).ravel() for c in curves])
     middles = [(c[..., 1:, :] + c[..., :-1, :]) / 2 for c in curves]
     places = np.concatenate([project(middle, beam).reshape(-1, 2) for middle in middles])
-    side = beam.size + 4  # two pixels of margin catch what falls beside the film
+    side = beam.size + 4  # two pixels of margin catch what falls outside the film
     corner = np.floor(places)
     right, down = (places - corner).T
     x, y = np.clip(corner + 2, 0, side - 2).astype(int).T
@@ -103,7 +103,7 @@ def _splat(curves, beam):
 
 
 def _plate(rx, ry, fine=6):
-    "The picture of an elliptic plate with half axes in pixels: which share of each pixel it covers."
+    "The picture of an elliptical disc with half axes in pixels: the share of each pixel that it covers."
     nx, ny = int(np.ceil(rx + 0.5)), int(np.ceil(ry + 0.5))
     x, y = ((np.arange((2 * n + 1) * fine) + 0.5) / fine - n - 0.5 for n in (nx, ny))
     inside = (x[None] / rx) ** 2 + (y[:, None] / ry) ** 2 <= 1
@@ -129,7 +129,7 @@ def rod(
     hit = [np.flatnonzero(lines.any(axis)) for axis in (1, 0)]
     if not len(hit[0]): return lines
     box = [slice(max(0, found[0] - n // 2), found[-1] + n // 2 + 1) for found, n in zip(hit, kernel.shape)]
-    rods = np.zeros_like(lines)  # outside the box all is 0
+    rods = np.zeros_like(lines)  # everything outside the box is 0
     rods[tuple(box)] = cv2.filter2D(lines[tuple(box)], -1, kernel, borderType=cv2.BORDER_CONSTANT)
     return rods
 
@@ -258,7 +258,7 @@ def _sternum(beam, body, ray):
 
 # %% ../nbs/06_thorax.ipynb #074dd9fc
 def _vertebrae(body):
-    "Level, half width and z of the vertebral bodies from the neck to the loins."
+    "Level, half width and z of the vertebral bodies from the neck to the lumbar spine."
     up, down = np.diff(body.level)[[0, -1]]
     neck, loins = body.level[0] - 0.92 * up * np.arange(5, 0, -1), body.level[-1] + 1.15 * down * np.arange(1, 5)
     level = np.concatenate([neck, body.level, loins])
@@ -409,7 +409,7 @@ def _vessels(beam, body, rng):
         cloud = cloud[_in_lung(cloud, body)]
         for root, radius, n in (((36, -28, 12), 7.4, 1024), ((26, -2, 18), 6.0, 512)):
             targets = cloud[rng.choice(len(cloud), n, replace=len(cloud) < n)]
-            targets = targets * (1, 1, 0.35)                # a branch in depth shows as a dot: draw fewer of them
+            targets = targets * (1, 1, 0.35)                # a branch along the ray shows as a dot: draw fewer of them
             turn = rotation(roll=side * rng.uniform(15, 45))  # trees halve along axes: let them lean as the lobes do
             root = np.multiply(root, (side * body.width, 1, 0.35)) @ turn
             for start, end, r in _vessel_tree(targets @ turn, root, radius * strength):
