@@ -35,7 +35,7 @@ class _Terminated(KeyboardInterrupt):
 
 
 class _Stopped(click.ClickException):
-    "A command was stopped: says how to go on, and ends in the exit status that a shell expects."
+    "Says how to continue a command that was stopped, and sets the exit status that a shell expects."
 
     def __init__(self, message, number):
         super().__init__(message)
@@ -46,7 +46,7 @@ class _Stopped(click.ClickException):
 
 @contextmanager
 def _plain_errors():
-    "Turns the faults of an input or of the system into one plain message, and a signal into `_Terminated`."
+    "Turns errors of an input or of the system into a plain message, and SIGTERM into `_Terminated`."
     def stop(number, frame): raise _Terminated
 
     def again(lost):  # Python drops an exception raised while it deletes an object, and TensorFlow deletes many
@@ -58,7 +58,7 @@ def _plain_errors():
     try:
         yield
     except BrokenPipeError:
-        raise  # nobody reads the output any more; click ends quietly
+        raise  # the reader of the output has gone; click exits quietly
     except OSError as error:
         file = f"{error.filename}: " if error.filename else ""
         raise click.ClickException(f"{file}{error.strerror or error}.") from error
@@ -72,7 +72,7 @@ def _plain_errors():
 
 # %% ../nbs/19_cli.ipynb #412fc819
 class _OutputFile(click.Path):
-    "The type of an option that names a file to write; no film has its ending."
+    "The type of an option that names an output file; rejects names with the ending of a film."
 
     def __init__(self, ending):
         super().__init__(path_type=Path, allow_dash=True)
@@ -80,7 +80,7 @@ class _OutputFile(click.Path):
 
     def convert(self, value, param, ctx):
         path = super().convert(value, param, ctx)
-        if path.suffix.lower() in ("", self.ending): return path  # `doctor` must start where nothing can be imported
+        if path.suffix.lower() in ("", self.ending): return path  # `doctor` must start where imports fail
         from bss_gan.files import FILM_ENDINGS
         if path.suffix.lower() in FILM_ENDINGS:
             self.fail(f"{path} is the name of a film. Choose a name that ends in {self.ending}.", param, ctx)
@@ -123,7 +123,7 @@ def _screen(quiet, json_file):
 
 # %% ../nbs/19_cli.ipynb #844cd86a
 class _Command(click.Command):
-    "A command with examples in its help, which ends in one plain message and says how to go on when it is stopped."
+    "A command with examples in its help and one-line errors, which says how to continue if it is stopped."
 
     def __init__(self, *args, examples=(), stopped="Nothing was written. Start again with: LINE", **options):
         super().__init__(*args, **options)
@@ -157,7 +157,7 @@ class _Command(click.Command):
 
 # %% ../nbs/19_cli.ipynb #2a771750
 def _escape(error):
-    "Writes what a stream can't encode: the bytes of a file name as they are, other characters as an escape."
+    "Encodes what a stream can't: the bytes of a file name as they are, other characters as an escape."
     try: return codecs.lookup_error("surrogateescape")(error)
     except UnicodeError: return codecs.lookup_error("backslashreplace")(error)
 
@@ -166,7 +166,7 @@ codecs.register_error("bss_gan", _escape)
 
 
 class _Commands(click.Group):
-    "Commands that print any file name, and give a hint for a name that isn't a command."
+    "A group of commands that can print any file name, and gives a hint for an unknown command."
     command_class = _Command
 
     def main(self, args=None, *more, **options):
@@ -209,7 +209,7 @@ def _show() -> str:
 
 
 def _counter(what):
-    "A function to call with the number done and the number in all: moves a bar, or prints ten lines in all."
+    "A function to call with the number done and the total: moves a bar, or prints at most ten lines."
     from tqdm import tqdm
     bar = tqdm(desc=what, unit="film", disable=_show() != "bar")
 
@@ -265,7 +265,7 @@ def _completion(shell):
 
 # %% ../nbs/19_cli.ipynb #c11c0012
 def _grouped(name, kind, **options):
-    "A decorator that gives a command several options, and hands them on as one object of this kind."
+    "A decorator that gives a command several options and passes them on as one object of type `kind`."
     def decorate(command):
         @wraps(command)
         def call(**given):
@@ -287,7 +287,7 @@ class _Pairs:
     polarity: str
 
     def find(self):
-        "The pairs, after a report on the folder has been printed; raises `BadInput`."
+        "Prints a report on the folder and returns the pairs; raises `BadInput`."
         from bss_gan.data import find_pairs
         report = find_pairs(self.data, self.resize_pairs)
         click.echo(report)
@@ -336,7 +336,7 @@ def _simulate(out, films, size, source, seed, workers, json_file):
 
 # %% ../nbs/19_cli.ipynb #7f8c968b
 def _new_config(preset, wishes):
-    "A training preset with the user's wishes; raises `BadInput` for sizes that don't fit."
+    "A training preset with the settings that the user gave; raises `BadInput` for sizes that don't fit."
     from bss_gan.images import BadInput
     from bss_gan.training import TRAIN_PRESETS
     config = TRAIN_PRESETS[preset]
@@ -365,7 +365,7 @@ def _saved_config(path):
 
 
 def _config(run, wishes):
-    "The settings of a run: its own if it is resumed, otherwise those of a preset; with the user's wishes."
+    "The settings of a run, changed as the user asked: saved ones if it is resumed, otherwise those of a preset."
     wishes = {name: value for name, value in wishes.items() if value is not None}
     saved = run.folder / "config.json"
     if not run.resume or not saved.exists(): return _new_config(run.preset or "baseline", wishes)
@@ -377,7 +377,7 @@ def _config(run, wishes):
 # %% ../nbs/19_cli.ipynb #94157394
 @dataclass(frozen=True)
 class _Run:
-    "Where a training run goes, and whether it goes on."
+    "Where a training run is written, and whether it continues an earlier one."
     out: Path | None
     preset: str | None
     resume: bool
@@ -387,7 +387,7 @@ class _Run:
     def folder(self): return self.out or Path("runs") / (self.preset or "baseline")
 
     def begin(self, data):
-        "Checks the folders, and takes the run back from its copy; raises `BadInput` for a folder in use."
+        "Checks the folders, and restores the run from its copy; raises `BadInput` for a folder in use."
         from bss_gan.runs import check_copy, fetch_run
         _check_folder(self.folder)
         if self.copy and self.resume: fetch_run(self.copy, self.folder)
@@ -403,7 +403,7 @@ def _stopped(ctx):
 
 
 def _split(pairs, simulated, config):
-    "Splits pairs, adds simulated ones to train on, and prints how many go where."
+    "Splits pairs, adds simulated ones to train on, and prints the number of films in each part."
     from bss_gan.data import find_pairs, split_by_case
     split = split_by_case(pairs, config.val, config.test, config.seed, config.fold)
     for part, some in zip(("train on", "watch", "keep for evaluate"), (split.train, split.val, split.test)):
@@ -414,7 +414,7 @@ def _split(pairs, simulated, config):
 
 # %% ../nbs/19_cli.ipynb #ae6212dc
 def _train_run(run, split, config, start):
-    "Trains, keeps the copy up to date, and tells whether this process is the one that reports."
+    "Trains, keeps the copy up to date, and returns whether this process is the one that reports."
     from bss_gan.export import find_weights, load_networks
     from bss_gan.runs import Start, WorkerLost, choose_strategy, copy_run, is_chief, keep_copy, train
     from bss_gan.training import NotFinite
@@ -500,7 +500,7 @@ def _claim_pictures(pictures, films):
 
 
 def _each_film(pictures, suppressor):
-    "What to do after each film: print it, draw its picture, count it."
+    "A function to call after each film: prints the result, draws its picture, counts it."
     from tqdm import tqdm
     from bss_gan.images import atomic_path
     from bss_gan.testing import draw_result
@@ -517,13 +517,13 @@ def _each_film(pictures, suppressor):
 
 # %% ../nbs/19_cli.ipynb #41fa4f49
 def _load_engine():
-    "Imports TensorFlow in silence, but only where it is going to run the networks."
+    "Imports TensorFlow silently, but only if it is going to run the networks."
     from bss_gan.export import fastest_engine
     if fastest_engine() == "tensorflow": import_tensorflow(_asked("verbose"))
 
 
 def _summarise_results(results, out):
-    "Prints what became of the films; returns the messages of those that failed, and path -> why of what was left out."
+    "Prints a summary; returns messages for the films that failed, and path -> reason for files that were left out."
     from bss_gan.files import count_left_out
     skipped = [result for result in results if result.skipped]
     left_out = {result.source: result.message.removeprefix(f"{result.source}: ").rstrip(".") for result in skipped}
@@ -535,7 +535,7 @@ def _summarise_results(results, out):
 
 
 def _film_figures(result):
-    "What became of a film, for JSON."
+    "The result of a film, for JSON."
     facts = asdict(result) | {"source": str(result.source), "target": result.target and str(result.target)}
     return {name: value for name, value in facts.items() if name != "stops"}
 
@@ -575,7 +575,7 @@ def _suppress(films, out, weights, pictures, report, reading, json_file):
 
 # %% ../nbs/19_cli.ipynb #8e9dba13
 def _unseen(pairs, weights):
-    "The pairs of patients that the weights have not met, and a note on the others; raises `BadInput` if none is left."
+    "The pairs of patients that the weights have not seen, and a note on the rest; raises `BadInput` if none is left."
     from bss_gan.evaluation import held_out
     from bss_gan.images import BadInput
     unseen, met = held_out(pairs, weights)
@@ -596,7 +596,7 @@ def _unseen(pairs, weights):
               help="Page with figures, and the worst films on top; as confidential as the films.")
 @_json
 def _evaluate(pairs, weights, predictions, size, page, json_file):
-    "Measure weights or predictions against doing nothing, on pairs of patients that the weights have not met."
+    "Compare weights or predictions with doing nothing, on pairs of patients that the weights have not seen."
     if weights and predictions: raise click.UsageError("Give either --weights or --predictions.")
     _load_engine()
     from bss_gan.evaluation import evaluate, evaluate_predictions, write_evaluation_page
@@ -617,7 +617,7 @@ def _evaluate(pairs, weights, predictions, size, page, json_file):
 
 # %% ../nbs/19_cli.ipynb #7eb0fb7a
 def _peers(given):
-    "Name -> folder of the options --peer; wrong usage if one is malformed, doubled or called identity."
+    "Name -> folder from the --peer options; a usage error for one that is malformed, repeated or called identity."
     peers = {}
     for text in given:
         name, equals, folder = text.partition("=")
@@ -641,7 +641,7 @@ def _peers(given):
 @_path("--out", help="Folder for the table as text, JSON and picture, and the worst cases.")
 @_json
 def _benchmark(pairs, given, weights, trained_on, size, out, json_file):
-    "Compare any systems with each other and with doing nothing, on the same films of patients that none has met."
+    "Compare any systems with each other and with doing nothing, on the same films of patients that none has seen."
     from bss_gan.files import claim_outputs
     peers = _peers(given)
     if not (peers or weights): raise click.UsageError("Give at least one --peer NAME=DIR or --weights NAME.")
@@ -663,7 +663,7 @@ def _benchmark(pairs, given, weights, trained_on, size, out, json_file):
 
 # %% ../nbs/19_cli.ipynb #707f093a
 def _archive_progress():
-    "A function that shows the counts of an archive: one line that redraws itself on a terminal, else a line a minute."
+    "A function that shows the counts of an archive: on a terminal one line that is redrawn, else a line a minute."
     from bss_gan.archive import progress_line
     bar, last = _show() == "bar", [float("-inf")]
     if _show() == "none": return None
@@ -697,7 +697,7 @@ _work = _grouped(
 @_reading
 @_json
 def _archive(source, out, weights, work, reading, json_file):
-    "Suppress bone in a tree of films; killed or stopped at any moment, the same line continues where it was."
+    "Suppress bone in a tree of films; if it is stopped or killed, the same line continues where it left off."
     from bss_gan.archive import archive
     counts = archive(source, out, weights, progress=_archive_progress(), **work, **reading)
     line = "{files} files: {done} done, {quarantined} quarantined, {skipped} skipped; {now} looked at now."
