@@ -472,7 +472,7 @@ def _check_folders(root, out):
     if not root.is_dir(): raise BadInput(f"{root}: there is no such folder. Check the name, or mount the drive first.")
     if root == out or root in out.parents or out in root.parents:
         advice = "Choose an output folder beside it."
-        raise BadInput(f"{out}: may neither lie in {root}, where the films are, nor hold it. {advice}")
+        raise BadInput(f"{out}: must be neither inside {root}, where the films are, nor above it. {advice}")
     if not out.exists(): return
     if not out.is_dir(): raise BadInput(f"{out}: is a file. Choose a folder.")
     if not (out / "manifest.jsonl").exists() and any(not path.name.startswith(".") for path in out.iterdir()):

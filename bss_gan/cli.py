@@ -743,7 +743,7 @@ def _doctor(json_file):
     faults = [finding for finding in findings if finding.advice]
     _write_json(json_file, {"ok": not faults, "findings": [asdict(finding) for finding in findings]})
     lines = [f"  {fault.what}: {fault.found}. {fault.advice}." for fault in faults]
-    if faults: raise click.ClickException("\n".join([f"{len(faults)} faults:", *lines]))
+    if faults: raise click.ClickException("\n".join([f"{len(faults)} fault{'s' * (len(faults) != 1)}:", *lines]))
     click.echo("Everything works.")
 
 
