@@ -46,7 +46,8 @@ def show_films(
     "Draws films side by side in one window, and differences around zero with one colour bar per row."
     import matplotlib.pyplot as plt
     images, columns = [np.squeeze(np.asarray(image, np.float32)) for image in images], columns or len(images)
-    titles = ["\n".join(textwrap.wrap(str(title), int(15 * width), break_long_words=False)) for title in titles or []]
+    titles = ["\n".join(line for part in str(title).split("\n")
+                            for line in textwrap.wrap(part, int(15 * width), break_long_words=False)) for title in titles or []]
     aspects = [image.shape[1] / image.shape[0] for image in images[:columns]]
     room = 0.17 * max([title.count("\n") + 1 for title in titles], default=0)
     rows = -(-len(images) // columns)
