@@ -43,14 +43,14 @@ class TrainConfig:
     adversarial_weight: float = 1e-4  # weight of the adversarial loss
     crop: int | None = None           # side of a random window in pixels; None trains on whole films
     crops: int = 1                    # windows from each film in one epoch
-    augment: bool = False             # True moves both films of a pair and changes their tones, both alike
+    augment: bool = False             # True moves both films of a pair and changes their tones, in the same way
     nodules: float = 0.0              # nodules added to an augmented window, on average; the same in both films
     average: float = 0.0              # decay of the running mean of the generator's weights; 0 keeps none
-    blend: float = 1.0                # share of the final weights in the result; the rest are those it started from
+    blend: float = 1.0                # share of the final weights in the result; the rest comes from the first weights
     repeat: int = 1                   # times that an epoch shows each real pair as it is
     retoned: int = 0                  # times that it shows the pair in other tones, where only the lungs count
     val: float = 0.1                  # share of the patients to watch after each epoch
-    test: float = 0.15                # share of the patients to keep for the evaluation
+    test: float = 0.15                # share of the patients to keep for the final test
     fold: int = 0                     # which such share: 0 is the first, 1 the next, and so on
     seed: int = 0                     # of weights, order, augmentation and split
 
@@ -97,7 +97,7 @@ class NotFinite(ArithmeticError):
 
 
 def train_epoch(
-    step,            # a function of a batch that trains on it and gives a dict of scalar losses
+    step,            # function that trains on one batch and returns a dict of scalar losses
     batches,         # iterable of batches (xray, soft), for example from `make_dataset`
     advance=None,    # called after each step with its losses, for example to move a progress bar
 ) -> dict:           # mean of each loss over the epoch
@@ -135,7 +135,7 @@ def opinions(
 def calibrate(
     without: np.ndarray,     # (N,) logits of X-rays, whose bone has not been suppressed
     suppressed: np.ndarray,  # (M,) logits of films without bone: targets and predictions
-) -> dict:                   # "threshold": a score from 0 to 1; "slope": of the logit there
+) -> dict:                   # "threshold": a score from 0 to 1; "slope": factor of the logit
     "How the discriminator's logit becomes the probability that bone has been suppressed."
     variance = np.mean([logits.var(ddof=1) for logits in (without, suppressed)]) if len(without) > 1 else 1.0
     threshold = 1 / (1 + np.exp(-(without.mean() + suppressed.mean()) / 2))
@@ -148,7 +148,7 @@ def validate(
     xray: np.ndarray,                    # (N, H, W, 1) X-rays of the patients to watch, float32 in [0, 1]
     soft: np.ndarray,                    # (N, H, W, 1) their targets
 ) -> tuple[dict, np.ndarray, dict]:      # figures; predictions (N, H, W, 1); calibration of the verdict
-    "PSNR beside identity, suppression, and the discriminator's mean logits, on patients that are not trained on."
+    "PSNR beside identity, suppression, and the discriminator's mean logits, on patients kept out of training."
     pred = predict(gan.trained, xray)
     stacks = {"xray": xray, "pred": pred, "soft": soft}
     logits = {name: opinions(gan.discriminator, xray, films) for name, films in stacks.items()}
@@ -166,7 +166,7 @@ def fit(
     films: tuple,              # xray and soft to train on, each (N, H, W, 1) float32 in [0, 1]
     watched: tuple,            # xray and soft of other patients, measured after each epoch
     config: TrainConfig,       # how many epochs, and how films become batches
-) -> list[dict]:               # one row an epoch: losses, and the figures of `validate`
+) -> list[dict]:               # one row per epoch: losses, and the figures of `validate`
     "A plain training loop in memory, on one device; raises `NotFinite`."
     step, history = tf.function(gan.train_step, reduce_retracing=True), []
     for epoch in range(config.epochs):
@@ -184,9 +184,9 @@ _PANELS = {  # title: column of the history -> label
 
 
 def plot_losses(
-    history: list[dict],  # one row an epoch, from `fit` or `read_history`
+    history: list[dict],  # one row per epoch, from `fit` or `read_history`
 ):                        # matplotlib Figure
-    "Losses, PSNR beside identity, and the discriminator's logits over the epochs."
+    "Losses, PSNR beside that of identity, and the discriminator's logits over the epochs."
     import matplotlib.pyplot as plt
     figure, axes = plt.subplots(1, len(_PANELS), figsize=(11, 2.4), dpi=90, layout="constrained")
     epochs = [row["epoch"] for row in history]
