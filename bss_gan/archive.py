@@ -102,10 +102,9 @@ class _Manifest:
     def close(self): self.file.close()
 
 # %% ../nbs/17_archive.ipynb #72ac84b1
-def _sha256(path, sync=False):
-    "Checksum of a file; with `sync`, the disk has the file before this returns."
-    with open(path, "r+b" if sync else "rb") as file:
-        if sync: os.fsync(file.fileno())
+def _sha256(path):
+    "Checksum of a file."
+    with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -189,7 +188,7 @@ def _suppress(path, target, weights, reading, line):
     "Processes one film and fills in its line of the list."
     before, result = _sha256(path), suppress_file(path, target, _suppressor(weights), **reading)
     score = None if result.score is None else round(result.score, 6)
-    line |= {"uid": read_uid(path) or None, "sha256_in": before, "sha256_out": _sha256(target, sync=True),
+    line |= {"uid": read_uid(path) or None, "sha256_in": before, "sha256_out": _sha256(target),
              "score": score, "removed": round(result.removed, 3), "notes": result.notes}
     return result
 

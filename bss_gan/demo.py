@@ -33,7 +33,7 @@ class Finding:
 
 def _in_short(error):
     "An error as one line of at most 200 characters."
-    return f"{type(error).__name__}: {error}".splitlines()[0][:200]
+    return f"{type(error).__name__}: {error}".splitlines()[0].replace(str(files("bss_gan")), "bss_gan")[:200]
 
 
 def _attempt(what, look, advice):
