@@ -128,10 +128,5 @@ def pytest_runtest_makereport():
 
 
 def pytest_collection_modifyitems(items):
-    """Every file runs in one process, so that its fixtures are made once; each notebook is a unit of its own.
-
-    Units are handed out in the order in which they are met: the long ones first, so that no process waits for another."""
-    for item in items:
-        unit = item.nodeid if item.get_closest_marker("notebook") else item.path.name
-        item.add_marker(pytest.mark.xdist_group(unit))
+    "The notebooks come first: they take longest, and one process runs them while another one does the rest."
     items.sort(key=lambda item: item.get_closest_marker("notebook") is None)
