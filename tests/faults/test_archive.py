@@ -304,9 +304,9 @@ import errno, os
 import bss_gan.archive, bss_gan.files
 bss_gan.files.RETRIES = (0, 0, 0)
 digest = bss_gan.archive._sha256
-def lost(path, sync=False):
+def lost(path):
     if "drive" in str(path) and not os.path.exists(path): raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN), str(path))
-    return digest(path, sync)
+    return digest(path)
 bss_gan.archive._sha256 = lost
 """)
     code = """
