@@ -29,9 +29,11 @@ def chapters(notebooks):
 
 
 def write_reference(notebooks):
-    "Documents each public name where its chapter exports it, and lists all of them on a page of their own."
+    "Documents each public name where its chapter shows it, and all on a page of their own; gives the addresses of those on it alone."
     found = chapters(notebooks)
-    documentation = Documentation({module: page for module, (page, _) in found.items()}, FILES)
+    sources = ["".join(cell["source"]) for notebook in notebooks.values() for cell in notebook["cells"]]
+    in_lessons = {name for text in sources for name in re.findall(r"^show_doc\((\w+)\)", text, re.M)}
+    documentation = Documentation({module: page for module, (page, _) in found.items()}, FILES, in_lessons)
     taken = {name.lower() for name in documentation.entries}
     for cell in (cell for notebook in notebooks.values() for cell in notebook["cells"]):
         text = "".join(cell["source"])
@@ -43,6 +45,7 @@ def write_reference(notebooks):
             cell["source"] = re.sub(r"^#+ (\w+)$", lambda head: head[0] + f" {{#on-{head[1].lower()}}}" * (head[1].lower() in taken), text, flags=re.M)
     names = documentation.list_names({module: title for module, (_, title) in found.items()})
     (PAGES / "reference.md").write_text(f"---\ntitle: Reference\ntoc-depth: 2\nrepo-actions: false\n---\n\n{names}", encoding="utf-8")
+    return {name.lower() for name in documentation.entries} - {name.lower() for name in in_lessons}
 
 
 # What a page would fetch from elsewhere
@@ -64,19 +67,20 @@ def with_slider(text):
     return re.sub(r"!\[[^\]]*\]\(images/strip\.png\)", lambda _: "```{=html}\n" + slider + "```", text)
 
 
-def own(text, root):
+def own(text, root, unshown=()):
     "Text whose links to pages of the site are relative and lead to public names, with a badge that is no picture of another host."
     text = re.sub(r"\[(`_\w+`)\]\([^)]*\)", r"\1", text)
+    text = re.sub(r"\]\([^()\s]*?\w+\.html#(\w+)\)", lambda link: f"]({root}reference.html#{link[1]})" if link[1] in unshown else link[0], text)
     text = re.sub(r"\]\(" + re.escape(SITE), "](" + root, text)
     return re.sub(r"\[!\[Open in Colab\]\([^)]*\)\]\(([^)]*)\)", r"[Open in Colab](\1){.btn .btn-outline-primary .btn-sm}", text)
 
 
-def write_notebooks(notebooks):
+def write_notebooks(notebooks, unshown):
     for path, notebook in notebooks.items():
         inline(notebook)
         root = "../" * (len(path.relative_to(PAGES).parts) - 1)
         for cell in notebook["cells"]:
-            if cell["cell_type"] == "markdown": cell["source"] = own(with_slider("".join(cell["source"])), root).splitlines(keepends=True)
+            if cell["cell_type"] == "markdown": cell["source"] = own(with_slider("".join(cell["source"])), root, unshown).splitlines(keepends=True)
         path.write_text(json.dumps(notebook, ensure_ascii=False), encoding="utf-8")
 
 
@@ -99,6 +103,5 @@ if __name__ == "__main__":
     proc_nbs(n_workers=0, force=True)
     shutil.rmtree(PAGES / "demo")  # a page of its own, which .ci/demo.py builds
     notebooks = {path: json.loads(path.read_text(encoding="utf-8")) for path in sorted(PAGES.rglob("*.ipynb"))}
-    write_reference(notebooks)
-    write_notebooks(notebooks)
+    write_notebooks(notebooks, unshown=write_reference(notebooks))
     write_about()

@@ -93,11 +93,12 @@ class Documentation:
         self,
         chapters,    # module -> page of its chapter, in reading order
         repository,  # address of the files on GitHub, with the branch
+        shown,       # names that their chapters document; the others are on the page of the reference alone
     ):
         self.repository = repository
         self.modules = {module: read_module(module) for module in chapters}
         self.entries = {entry.name: entry for entries in self.modules.values() for entry in entries}
-        place = lambda entry: chapters[entry.module] if entry.signature else "reference.html"  # constants are on the list itself
+        place = lambda entry: chapters[entry.module] if entry.name in shown else "reference.html"
         self.pages = {name: f"{place(entry)}#{name.lower()}" for name, entry in self.entries.items()}
 
     def _code(self, text):

@@ -155,12 +155,10 @@ def public_names():
 
 
 def test_every_public_name_is_documented(elements):
-    reference, missing = elements["reference.html"], []
-    for module, public in public_names():
-        page, anchor = f"{module}.html", public.lower()
-        documented = f"{page}#{anchor}" in reference.links and elements[page].headings.get(anchor) == public
-        if not documented and anchor not in reference.ids: missing.append(f"{module}.{public}")  # a constant stands on the reference page itself
-    assert missing == []
+    reference = elements["reference.html"]
+    assert [f"{module}.{public}" for module, public in public_names() if public.lower() not in reference.ids] == []
+    in_lessons = [public for module, public in public_names() if elements[f"{module}.html"].headings.get(public.lower()) == public]
+    assert len(in_lessons) > 100
 
 
 def test_documentation_says_what_is_what(project):
@@ -258,7 +256,7 @@ def test_search_finds_suppress(browser, address):
     tab.keyboard.type("suppress_file")
     tab.wait_for_selector(".search-result")
     tab.keyboard.press("Enter")
-    tab.wait_for_url("**/testing.html*")
+    tab.wait_for_url(re.compile(r"/(testing|reference)\.html"))
     box = tab.locator(".smalldocs-search input").first
     box.fill("suppress")
     tab.wait_for_selector(".search-result")
