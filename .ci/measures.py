@@ -79,7 +79,7 @@ def faults():
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef) and len(parameters(node)) > MOST_PARAMETERS and "click" not in "".join(map(ast.unparse, node.decorator_list)):
                 yield f"{path.name}:{node.lineno} {node.name} has {len(parameters(node))} parameters"
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bss_gan"):
+            if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").startswith("bss_gan")):
                 for each in node.names:
                     if each.name[0] == "_" and each.name != "__version__": yield f"{path.name}:{node.lineno} imports the private {each.name}"
 

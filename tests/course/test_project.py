@@ -124,6 +124,11 @@ def test_exported_cells_stay_small(notebook):
     assert [source.splitlines()[1] for source in cells if len(source.splitlines()) > 40] == []
 
 
+def test_the_library_keeps_the_house_rules():
+    found = python(ROOT / ".ci/measures.py").stdout.partition("against the house rules: ")[2].splitlines()
+    assert found[0] == "0", found[1:]
+
+
 # Light imports
 
 def loaded(code):
