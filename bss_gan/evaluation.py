@@ -50,7 +50,7 @@ def _score(pairs, size, systems, progress):
         except BadInput as error:
             problems.append(str(error))
         if progress: progress(len(cases) + len(problems), len(pairs))
-    if not cases: raise BadInput("\n".join(["There is no pair that could be evaluated.", *problems]))
+    if not cases: raise BadInput("\n".join(["None of the pairs could be evaluated.", *problems]))
     return cases, problems
 
 # %% ../nbs/16_evaluation.ipynb #29302636
@@ -195,7 +195,7 @@ def _open_systems(pairs, peers, weights):
         if missing: problems.append(f"{name}: {folder} has no film for {few}. They are left out for all.")
     for name in weights: systems[str(name)] = _from_network(load_suppressor(name))
     common = [pair for pair in pairs if pair not in lacking]
-    if not common: raise BadInput("\n".join(["There is no pair that all systems have a film for.", *problems]))
+    if not common: raise BadInput("\n".join(["No pair has a film from every system.", *problems]))
     return systems, common, problems
 
 

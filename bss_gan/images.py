@@ -19,6 +19,7 @@ import uuid
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
@@ -46,8 +47,8 @@ def show_films(
     "Draws films side by side in one window, and differences around zero with one colour bar per row."
     import matplotlib.pyplot as plt
     images, columns = [np.squeeze(np.asarray(image, np.float32)) for image in images], columns or len(images)
-    titles = ["\n".join(line for part in str(title).split("\n")
-                            for line in textwrap.wrap(part, int(15 * width), break_long_words=False)) for title in titles or []]
+    wrap = partial(textwrap.wrap, width=int(15 * width), break_long_words=False)
+    titles = ["\n".join(line for part in str(title).split("\n") for line in wrap(part)) for title in titles or []]
     aspects = [image.shape[1] / image.shape[0] for image in images[:columns]]
     room = 0.17 * max([title.count("\n") + 1 for title in titles], default=0)
     rows = -(-len(images) // columns)

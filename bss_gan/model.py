@@ -9,7 +9,6 @@ __all__ = ['PRESETS', 'build_generator', 'build_discriminator', 'judge', 'BoneSu
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 from keras import layers
 

@@ -52,7 +52,6 @@ def train_little(data, folder, epochs, resume, drive=None):
 
 def weights(run_folder):
     "Every array of both networks of a run, by name."
-    import h5py
     arrays = {}
     for network in ("generator", "discriminator"):
         with h5py.File(run_folder / f"{network}.weights.h5") as file:
